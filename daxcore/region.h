@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The region: one piece of byte-addressable memory, opened, locked and mapped for one owner.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daxcore/persist.h"
+#include "daxcore/result.h"
+#include "daxcore/types.h"
+
+namespace holdfast::daxcore {
+
+/// What kind of thing a region is, as found when it was opened.
+enum class RegionKind {
+  kDevdax,    ///< devdax character device
+  kFsdax,     ///< file on a DAX mount: stores are persistent at cache-line granularity
+  kEmulated,  ///< any other file; stores *count* as persistent at cache-line granularity
+  kMemory,    ///< memory of this process only (tests)
+};
+
+/// How a region is opened.
+struct RegionOptions {
+  bool read_only = false;
+  /// Accept a plain file and treat its stores as persistent (mkfs --emulate; the superblock's flag
+  /// says so later). Without it a plain file is refused with EOPNOTSUPP.
+  bool allow_emulated = true;
+  /// Wait this long for a previous owner that is just going away (umount returns before the
+  /// daemon has exited), before the owner is named in an EBUSY error.
+  std::chrono::milliseconds owner_wait{3000};
+};
+
+/// What libpmem2 says of the medium; "none" where it has nothing to say.
+struct RegionFacts {
+  RegionKind kind = RegionKind::kEmulated;
+  std::string granularity;          ///< "byte", "cache line" or "page"
+  uint64_t alignment = kBlockSize;  ///< mapping alignment the source demands, bytes
+  uint64_t unsafe_shutdowns = 0;    ///< unsafe shutdown count, 0 when unknown
+  bool unsafe_shutdowns_known = false;
+};
+
+/// A range of bytes of the region.
+struct ByteRange {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+/// Owns the descriptor, the exclusive lock (rule O1) and the mapping of a region. Open and close
+/// belong to one thread; everything else is thread-safe. Nothing here survives a crash but the
+/// bytes: the lock dies with the process.
+class Region {
+ public:
+  /// Opens and maps all of `path`. Errors (all with a message): ENOENT/EACCES/... as open(2); EBUSY
+  /// names the pid that owns it; EINVAL for a region smaller than one block or of an unusable kind;
+  /// EOPNOTSUPP for a plain file without `allow_emulated`.
+  static Result<std::unique_ptr<Region>> Open(const std::string& path,
+                                              const RegionOptions& options);
+  /// Creates (or, with `force`, recreates) a fully allocated plain file of `size` bytes for
+  /// emulation. ENOSPC leaves nothing behind. EEXIST without `force` if `path` exists.
+  static Result<void> CreateEmulatedFile(const std::string& path, uint64_t size, bool force);
+  /// A zeroed region in memory, for tests and benchmarks. `size` is a multiple of 4096. With
+  /// `recorder`, all verbs go to it instead of to memory stores (the recorder must do the stores).
+  static std::unique_ptr<Region> InMemory(uint64_t size, Persist* recorder = nullptr);
+
+  ~Region();
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+
+  /// First byte. Written only through `persist()`; read directly.
+  const std::byte* base() const { return base_; }
+  uint64_t size() const { return size_; }
+  BlockCount blocks() const { return BlockCount(size_ >> kBlockShift); }
+  const std::byte* At(uint64_t offset) const { return base_ + offset; }
+  const std::byte* At(Pfn pfn) const { return base_ + ByteOffset(pfn); }
+  /// Address to hand to a persist verb; never stored through directly.
+  void* Target(uint64_t offset) const { return base_ + offset; }
+  uint64_t OffsetOf(const void* p) const {
+    return static_cast<uint64_t>(static_cast<const std::byte*>(p) - base_);
+  }
+
+  Persist& persist() const { return *persist_; }
+  const RegionFacts& facts() const { return facts_; }
+  const std::string& path() const { return path_; }
+  bool read_only() const { return read_only_; }
+  int fd() const { return fd_; }
+
+  /// Known bad ranges of the medium; empty where the medium has no list.
+  Result<std::vector<ByteRange>> BadRanges() const;
+  /// Flushes to the point where even a failing power supply cannot lose it (F/unsafe shutdown).
+  Result<void> DeepFlush(uint64_t offset, uint64_t length) const;
+
+ private:
+  Region() = default;
+
+  struct Source;  // libpmem2 handles
+  std::unique_ptr<Source> source_;
+  std::byte* base_ = nullptr;
+  uint64_t size_ = 0;
+  int fd_ = -1;
+  bool read_only_ = false;
+  std::string path_;
+  RegionFacts facts_;
+  std::unique_ptr<Persist> owned_persist_;
+  Persist* persist_ = nullptr;
+};
+
+/// This boot's id (/proc/sys/kernel/random/boot_id), all zero where there is none.
+std::array<uint8_t, 16> CurrentBootId();
+
+}  // namespace holdfast::daxcore
