@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# Language level, build types, warnings, hardening and sanitizers, for every target of the project.
+
+set(HOLDFAST_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
+option(HOLDFAST_THREAD_SAFETY "Check lock annotations as errors (clang only)" OFF)
+option(HOLDFAST_WERROR "Treat warnings as errors" ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
+endif()
+# RelWithDebInfo, the default, keeps assert(): a filesystem that notices its own bug must stop before
+# it writes. Release is the only type without. Neither names a CPU: libpmem2 and isa-l pick their
+# instructions at run time, so one binary runs on any x86-64.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+set(CMAKE_C_FLAGS_RELEASE "-O2 -DNDEBUG")
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+
+find_program(HOLDFAST_CCACHE ccache)
+if(HOLDFAST_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${HOLDFAST_CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${HOLDFAST_CCACHE}")
+endif()
+
+# Carries the flags of our own code; third-party headers come in as system headers and are exempt.
+add_library(holdfast_flags INTERFACE)
+target_include_directories(holdfast_flags INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_options(holdfast_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+  -Wimplicit-fallthrough -Wundef -fstack-protector-strong)
+target_compile_definitions(holdfast_flags INTERFACE
+  _FILE_OFFSET_BITS=64 _GLIBCXX_ASSERTIONS HOLDFAST_VERSION="${PROJECT_VERSION}")
+if(HOLDFAST_WERROR)
+  target_compile_options(holdfast_flags INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # A 64-bit offset that silently loses its upper half is the one implicit conversion that always hurts.
+  target_compile_options(holdfast_flags INTERFACE -Wshorten-64-to-32)
+endif()
+
+if(HOLDFAST_THREAD_SAFETY)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "HOLDFAST_THREAD_SAFETY needs clang: only it analyses lock annotations")
+  endif()
+  target_compile_options(holdfast_flags INTERFACE -Wthread-safety -Werror=thread-safety)
+endif()
+
+if(HOLDFAST_SANITIZE)
+  add_compile_options(-fsanitize=${HOLDFAST_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${HOLDFAST_SANITIZE})
+  if(HOLDFAST_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+  string(REPLACE "," "_" sanitize_suffix "${HOLDFAST_SANITIZE}")
+  string(TOUPPER "${sanitize_suffix}" sanitize_suffix)
+  target_compile_definitions(holdfast_flags INTERFACE HOLDFAST_SANITIZE_${sanitize_suffix}=1)
+elseif(CMAKE_BUILD_TYPE MATCHES "Rel")
+  target_compile_options(holdfast_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()

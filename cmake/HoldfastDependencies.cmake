@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# Finds the libraries and finds out what the libfuse at hand can do.
+
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PMEM2 REQUIRED IMPORTED_TARGET libpmem2)
+pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+
+# tools/setup puts a newer libfuse into a private prefix where the distribution's is too old for
+# io_uring; the newest of the two is used.
+set(holdfast_default_prefix "/opt/holdfast")
+if(DEFINED ENV{HOLDFAST_PREFIX})
+  set(holdfast_default_prefix "$ENV{HOLDFAST_PREFIX}")
+endif()
+set(HOLDFAST_PREFIX "${holdfast_default_prefix}" CACHE PATH "Private prefix that tools/setup fills")
+if(EXISTS "${HOLDFAST_PREFIX}/lib/pkgconfig/fuse3.pc")
+  set(ENV{PKG_CONFIG_PATH} "${HOLDFAST_PREFIX}/lib/pkgconfig:$ENV{PKG_CONFIG_PATH}")
+endif()
+pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
+
+include(HoldfastFuse)

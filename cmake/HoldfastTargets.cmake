@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# How a folder of sources becomes a target; an empty folder becomes an empty one.
+
+# holdfast_library(NAME [EXCLUDE REGEX] [DEPS TARGET...]): a static library of the folder's *.cc files.
+function(holdfast_library name)
+  cmake_parse_arguments(ARG "" "EXCLUDE" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
+  if(ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${ARG_EXCLUDE}")
+  endif()
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_link_libraries(${name} PUBLIC holdfast_flags ${ARG_DEPS})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE holdfast_flags ${ARG_DEPS})
+  endif()
+endfunction()
+
+# holdfast_program(NAME SOURCE DESTINATION [DEPS TARGET...]): an installed executable with one thin
+# main file; does nothing while that file does not exist (the folder's glob notices when it comes).
+function(holdfast_program name source destination)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${source}")
+    return()
+  endif()
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_DEPS})
+  install(TARGETS ${name} RUNTIME DESTINATION "${destination}")
+endfunction()

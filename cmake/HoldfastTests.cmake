@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# How a folder of tests becomes ctest entries. The labels are the folder names.
+
+set(HOLDFAST_TEST_PREFIX "" CACHE STRING "Put before every test's name, to tell builds apart")
+
+# What a sanitizer must do on a finding: stop the program, so that the test fails.
+set(holdfast_test_environment
+  "ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1"
+  "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
+  "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+
+# holdfast_layer_tests(LAYER DEPS TARGET...): LAYER/*_test.cc as one GoogleTest program.
+function(holdfast_layer_tests layer)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${layer}/*.cc")
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${layer}_tests ${sources})
+  target_link_libraries(${layer}_tests PRIVATE holdfast_test_support ${ARG_DEPS})
+  gtest_discover_tests(${layer}_tests
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60
+    TEST_PREFIX "${HOLDFAST_TEST_PREFIX}${layer}."
+    PROPERTIES LABELS ${layer} TIMEOUT 300 ENVIRONMENT "${holdfast_test_environment}")
+endfunction()
+
+# holdfast_script_tests(FOLDER): FOLDER/*_test.sh and *_test.py, one test each, told by
+# HOLDFAST_BIN_DIR where the built programs are. Exit code 77 means skipped. A line
+#   # ctest: timeout=SECONDS parallel
+# in the script sets its time limit (default 300); without `parallel` it runs alone, since most of
+# them mount and use the machine's memory.
+function(holdfast_script_tests folder)
+  file(GLOB scripts CONFIGURE_DEPENDS
+    "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.sh"
+    "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.py")
+  foreach(script IN LISTS scripts)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${script}")
+    file(STRINGS "${script}" settings REGEX "^# ctest:")
+    set(timeout 300)
+    if(settings MATCHES "timeout=([0-9]+)")
+      set(timeout ${CMAKE_MATCH_1})
+    endif()
+    set(serial TRUE)
+    if(settings MATCHES "parallel")
+      set(serial FALSE)
+    endif()
+    cmake_path(GET script STEM stem)
+    set(name "${HOLDFAST_TEST_PREFIX}${folder}.${stem}")
+    if(script MATCHES "\\.py$")
+      add_test(NAME ${name} COMMAND python3 "${script}")
+    else()
+      add_test(NAME ${name} COMMAND bash "${script}")
+    endif()
+    set_tests_properties(${name} PROPERTIES
+      LABELS ${folder} TIMEOUT ${timeout} RUN_SERIAL ${serial} SKIP_RETURN_CODE 77
+      ENVIRONMENT "HOLDFAST_BIN_DIR=${PROJECT_BINARY_DIR}/bin;${holdfast_test_environment}")
+  endforeach()
+endfunction()
+
+# holdfast_benchmarks(FOLDER): FOLDER/*_bench.cc, one Google Benchmark program each. Not ctest
+# entries: figures are for reading, never for passing or failing.
+function(holdfast_benchmarks folder)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_bench.cc")
+  foreach(source IN LISTS sources)
+    cmake_path(GET source STEM stem)
+    add_executable(${stem} ${source})
+    target_link_libraries(${stem} PRIVATE
+      holdfast_flags holdfast_fsmeta benchmark::benchmark benchmark::benchmark_main)
+  endforeach()
+endfunction()
