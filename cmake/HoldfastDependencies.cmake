@@ -12,15 +12,23 @@ pkg_check_modules(PMEM2 REQUIRED IMPORTED_TARGET libpmem2)
 pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 
-# tools/setup puts a newer libfuse into a private prefix where the distribution's is too old for
-# io_uring; the newest of the two is used.
+# tools/setup puts a newer libfuse into a private prefix where the distribution's is too old.
 set(holdfast_default_prefix "/opt/holdfast")
 if(DEFINED ENV{HOLDFAST_PREFIX})
   set(holdfast_default_prefix "$ENV{HOLDFAST_PREFIX}")
 endif()
 set(HOLDFAST_PREFIX "${holdfast_default_prefix}" CACHE PATH "Private prefix that tools/setup fills")
-if(EXISTS "${HOLDFAST_PREFIX}/lib/pkgconfig/fuse3.pc")
+set(fuse_description "${HOLDFAST_PREFIX}/lib/pkgconfig/fuse3.pc")
+set(fuse_origin "distribution")
+if(EXISTS "${fuse_description}")
   set(ENV{PKG_CONFIG_PATH} "${HOLDFAST_PREFIX}/lib/pkgconfig:$ENV{PKG_CONFIG_PATH}")
+  file(SHA256 "${fuse_description}" fuse_origin)
+endif()
+if(NOT fuse_origin STREQUAL "${HOLDFAST_FUSE_ORIGIN}")
+  # Another libfuse than last time: pkg_check_modules must not answer from its cache.
+  unset(__pkg_config_checked_FUSE3 CACHE)
+  unset(pkgcfg_lib_FUSE3_fuse3 CACHE)
+  set(HOLDFAST_FUSE_ORIGIN "${fuse_origin}" CACHE INTERNAL "The libfuse last configured with")
 endif()
 pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
 
