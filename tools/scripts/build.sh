@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by the scripts under tools/: builds one CMake preset, quietly where nothing is to do.
+
+# build_folder PRESET: where CMakePresets.json puts it.
+build_folder() { [[ $1 == default ]] && echo "$PWD/build" || echo "$PWD/build-$1"; }
+
+# build_preset PRESET [TARGET...]: from the repository's root; the compiler's errors stay visible.
+build_preset() {
+  local preset=$1 log status=0
+  shift
+  log=$(mktemp)
+  if run_logged "$log" cmake --preset "$preset"; then
+    say "$(sed -n 's/^-- \(libfuse .*\)/\1/p' "$log")"
+    NINJA_STATUS="[%f/%t %es] " cmake --build "$(build_folder "$preset")" -- -k 0 "$@" || status=1
+  else
+    status=1
+  fi
+  rm -f "$log"
+  return $status
+}
