@@ -35,6 +35,9 @@ struct RegionOptions {
   /// Wait this long for a previous owner that is just going away (umount returns before the
   /// daemon has exited), before the owner is named in an EBUSY error.
   std::chrono::milliseconds owner_wait{3000};
+  /// With `read_only`: look at the region even while somebody owns it. What is read may change
+  /// under the reader. Without it readers share the region with readers only.
+  bool ignore_owner = false;
 };
 
 /// What libpmem2 says of the medium; "none" where it has nothing to say.
@@ -69,9 +72,16 @@ class Region {
   /// `recorder`, all verbs go to it instead of to memory stores (the recorder must do the stores).
   static std::unique_ptr<Region> InMemory(uint64_t size, Persist* recorder = nullptr);
 
+  /// Releases the region if that was not done.
   ~Region();
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
+
+  /// Unmaps and unlocks; the object must not be used afterwards. EPERM, naming the owner, from any
+  /// process but the one that opened it (a forked child shares the lock, it does not own it; open
+  /// the region after forking). EIO if the file shrank or was exchanged while it was in use (rule
+  /// O1).
+  Result<void> Release();
 
   /// First byte. Written only through `persist()`; read directly.
   const std::byte* base() const { return base_; }
@@ -93,17 +103,30 @@ class Region {
 
   /// Known bad ranges of the medium; empty where the medium has no list.
   Result<std::vector<ByteRange>> BadRanges() const;
-  /// Flushes to the point where even a failing power supply cannot lose it (F/unsafe shutdown).
+  /// Flushes to the point where even a failing power supply cannot lose it; an emulated region is
+  /// written back to its disk.
   Result<void> DeepFlush(uint64_t offset, uint64_t length) const;
+
+  /// Maps `range` (block-aligned) of the medium afresh at its place, in one step as other threads
+  /// see it: whatever was mapped over it, or injected into it, is gone. Bytes that were stored are
+  /// kept by the file. Emulated and in-memory regions only, else EOPNOTSUPP.
+  Result<void> Remap(ByteRange range) const;
 
  private:
   Region() = default;
+
+  Result<void> MapMedium(bool allow_emulated);
+  Result<void> MapPlainFile();
+  Result<void> CheckUnchanged() const;
+  void LearnFacts(bool is_device);
+  void Unmap();
 
   struct Source;  // libpmem2 handles
   std::unique_ptr<Source> source_;
   std::byte* base_ = nullptr;
   uint64_t size_ = 0;
   int fd_ = -1;
+  pid_t owner_ = 0;
   bool read_only_ = false;
   std::string path_;
   RegionFacts facts_;

@@ -12,4 +12,10 @@ std::string Error::Text() const {
   return strerror_r(code, buffer, sizeof(buffer));
 }
 
+std::unexpected<Error> FailErrno(int code, std::string_view what, std::string_view subject) {
+  std::string message(what);
+  message.append(" ").append(subject).append(": ").append(Error{code, {}, {}}.Text());
+  return Fail(code, std::move(message));
+}
+
 }  // namespace holdfast::daxcore

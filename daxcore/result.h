@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace holdfast::daxcore {
@@ -42,6 +43,8 @@ inline std::unexpected<Error> Fail(int code) { return std::unexpected(Error{code
 inline std::unexpected<Error> Fail(int code, std::string message) {
   return std::unexpected(Error{code, std::move(message), {}});
 }
+/// Fails with a system call's errno: "WHAT SUBJECT: the errno's text".
+std::unexpected<Error> FailErrno(int code, std::string_view what, std::string_view subject);
 inline std::unexpected<Error> Blocked(std::shared_ptr<Waitable> what) {
   return std::unexpected(Error{EAGAIN, {}, std::move(what)});
 }
