@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of a mounted volume, put together once; what the operations work with.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daxcore/layout.h"
+#include "daxcore/region.h"
+#include "fsmeta/allocator.h"
+#include "fsmeta/attributes.h"
+#include "fsmeta/extent_map.h"
+#include "fsmeta/inode_table.h"
+#include "fsmeta/journal.h"
+#include "fsmeta/live_inode.h"
+#include "fsmeta/medium.h"
+#include "fsmeta/orphans.h"
+#include "fsmeta/refcounts.h"
+#include "fsmeta/reverse_map.h"
+#include "fsmeta/transaction.h"
+
+namespace holdfast::fsmeta {
+
+enum class DataMode {
+  kInPlace,  ///< overwrite written, unshared blocks where they are
+  kCow,      ///< never in place: each write is atomic as well
+};
+enum class AtimeMode { kRelative, kStrict, kNever };
+
+struct MountOptions {
+  bool read_only = false;
+  DataMode data = DataMode::kInPlace;
+  AtimeMode atime = AtimeMode::kRelative;
+  daxcore::LayoutOptions layout;  ///< busy policy, timeouts, limits
+};
+
+/// Owns every part of a mounted volume, in the order they depend on each other. Parts are
+/// thread-safe by themselves; what may be combined under which lock is in LOCKING.md.
+class Volume {
+ public:
+  /// Verifies the superblock, replays the journal, wires the parts. O(journal).
+  static Result<std::unique_ptr<Volume>> Open(std::unique_ptr<Region> region,
+                                              const MountOptions& options);
+  ~Volume();
+
+  Region& region() { return *region_; }
+  Medium& medium() { return *medium_; }
+  TransactionRunner& transactions() { return *runner_; }
+  Allocator& allocator() { return *allocator_; }
+  Refcounts& refcounts() { return *refcounts_; }
+  ReverseMap& reverse_map() { return *reverse_map_; }
+  ExtentMap& extents() { return *extents_; }
+  InodeTable& inodes() { return *inodes_; }
+  Orphans& orphans() { return *orphans_; }
+  LiveInodes& live() { return *live_; }
+  daxcore::LayoutManager& layouts() { return *layouts_; }
+  SpaceTools space() { return {*allocator_, *refcounts_, *reverse_map_}; }
+  const MountOptions& options() const { return options_; }
+
+  /// EROFS on a read-only mount, EIO after a shutdown: the first line of every change.
+  Result<void> CheckWritable() const;
+
+ private:
+  Volume() = default;
+  MountOptions options_;
+  std::unique_ptr<Region> region_;
+  std::unique_ptr<Medium> medium_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<TransactionRunner> runner_;
+  std::unique_ptr<Allocator> allocator_;
+  std::unique_ptr<Refcounts> refcounts_;
+  std::unique_ptr<ReverseMap> reverse_map_;
+  std::unique_ptr<ExtentMap> extents_;
+  std::unique_ptr<InodeTable> inodes_;
+  std::unique_ptr<Orphans> orphans_;
+  std::unique_ptr<daxcore::LayoutManager> layouts_;
+  std::unique_ptr<LiveInodes> live_;
+};
+
+}  // namespace holdfast::fsmeta
