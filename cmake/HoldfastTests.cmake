@@ -58,14 +58,20 @@ function(holdfast_script_tests folder)
   endforeach()
 endfunction()
 
-# holdfast_benchmarks(FOLDER): FOLDER/*_bench.cc, one Google Benchmark program each. Not ctest
-# entries: figures are for reading, never for passing or failing.
+# holdfast_benchmarks(FOLDER): FOLDER/*_bench.cc, one Google Benchmark program each, and
+# FOLDER/*_ops.cc, plain programs that tools/bench runs on a mount. Not ctest entries: figures are
+# for reading, never for passing or failing.
 function(holdfast_benchmarks folder)
-  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_bench.cc")
+  file(GLOB sources CONFIGURE_DEPENDS
+    "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_bench.cc"
+    "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_ops.cc")
   foreach(source IN LISTS sources)
     cmake_path(GET source STEM stem)
     add_executable(${stem} ${source})
-    target_link_libraries(${stem} PRIVATE
-      holdfast_flags holdfast_fsmeta benchmark::benchmark benchmark::benchmark_main)
+    target_link_libraries(${stem} PRIVATE holdfast_flags)
+    if(stem MATCHES "_bench$")
+      target_link_libraries(${stem} PRIVATE
+        holdfast_fsmeta benchmark::benchmark benchmark::benchmark_main)
+    endif()
   endforeach()
 endfunction()

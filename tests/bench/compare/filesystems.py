@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+# The filesystems that are compared: each can be mounted at a directory, and mounted again.
+import contextlib
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import time
+
+READY_TIMEOUT = 30.0
+
+
+class BenchError(Exception):
+    """What failed, in one line for the user."""
+
+
+def run(*command):
+    """Runs a command; its standard output is the result, its standard error the reason it failed."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
+        raise BenchError(f"{command[0]} failed ({done.returncode}): {reason[0]}")
+    return done.stdout
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + READY_TIMEOUT
+    while not condition():
+        if time.monotonic() > deadline:
+            raise BenchError(f"waited {READY_TIMEOUT:.0f} s in vain until {what}")
+        time.sleep(0.001)
+
+
+def allow_open_files():
+    """passthrough_hp holds a descriptor for each file it knows: as many as this process may give."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (1 << 20, most):
+        with contextlib.suppress(ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, most)))
+            return
+
+
+class Filesystem:
+    """A name for the table, and the directory where it is mounted."""
+
+    reflink = None  # how it clones a whole file: "ioctl", "copy_file_range" or not at all
+
+    def __init__(self, name, scratch):
+        self.name = name
+        self.directory = pathlib.Path(scratch) / f"mnt-{name.replace(' ', '_')}"
+        self.directory.mkdir()
+
+    @contextlib.contextmanager
+    def mounted(self):
+        self.mount()
+        try:
+            yield self
+        finally:
+            self.unmount()
+
+    def unmount(self):
+        run("umount", self.directory)
+
+
+class Tmpfs(Filesystem):
+    def mount(self):
+        run("mount", "-t", "tmpfs", "bench", self.directory)
+
+
+class Passthrough(Filesystem):
+    """libfuse's example over a tmpfs, set so that each read and write goes through the daemon."""
+
+    def __init__(self, name, scratch, program, options=()):
+        super().__init__(name, scratch)
+        self.program = program
+        self.options = options
+        self.source = pathlib.Path(scratch) / f"source-{name.replace(' ', '_')}"
+        self.source.mkdir()
+        self.server = None
+
+    def mount(self):
+        run("mount", "-t", "tmpfs", "bench", self.source)
+        allow_open_files()
+        self.server = subprocess.Popen(
+            [self.program, "--foreground", "--nopassthrough", "--direct-io", *self.options,
+             self.source, self.directory],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: os.path.ismount(self.directory) or self.server.poll() is not None,
+                   f"{self.name} is mounted")
+        if self.server.poll() is not None:
+            raise BenchError(f"{self.program} ended with {self.server.returncode}")
+
+    def unmount(self):
+        super().unmount()
+        self.server.wait(READY_TIMEOUT)
+        run("umount", self.source)
+
+
+class Holdfast(Filesystem):
+    """A fresh emulated region at each format(); mount() serves what the region holds."""
+
+    reflink = "copy_file_range"
+
+    def __init__(self, name, scratch, programs, options="", size="2G"):
+        super().__init__(name, scratch)
+        self.programs = pathlib.Path(programs)
+        self.options = options
+        self.size = size
+        self.region = pathlib.Path(scratch) / f"region-{name.replace(' ', '_')}"
+
+    def format(self):
+        run(self.programs / "mkfs.holdfast", "--size", self.size, "--emulate", "--force", self.region)
+
+    def mount(self):
+        if not self.region.exists():
+            self.format()
+        words = ["-o", self.options] if self.options else []
+        run(self.programs / "holdfastd", self.region, self.directory, *words)
+
+    def unmount(self):
+        server = self.pid()
+        super().unmount()
+        wait_until(lambda: not pathlib.Path(f"/proc/{server}").exists(), "holdfastd has ended")
+
+    def pid(self):
+        """Of the daemon that serves the region: the process namespace holds no others than ours."""
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[0].endswith(b"holdfastd") and os.fsencode(self.region) in words:
+                    return int(entry.name)
+        raise BenchError(f"no holdfastd serves {self.region}")
+
+    def kill(self):
+        """Leaves the region as a crash of the daemon would."""
+        server = self.pid()
+        os.kill(server, signal.SIGKILL)
+        wait_until(lambda: not pathlib.Path(f"/proc/{server}").exists(), "holdfastd has died")
+        run("umount", "--lazy", self.directory)
+
+
+class LoopDevice(Filesystem):
+    """A kernel filesystem on a loop device over the scratch tmpfs."""
+
+    reflink = "ioctl"
+
+    def __init__(self, name, scratch, mkfs, size):
+        super().__init__(name, scratch)
+        self.mkfs = mkfs
+        self.image = pathlib.Path(scratch) / f"image-{name}"
+        self.size = size
+
+    def mount(self):
+        with open(self.image, "wb") as image:
+            image.truncate(self.size)
+        run(*self.mkfs, self.image)
+        run("mount", "-o", "loop", self.image, self.directory)
+
+    def unmount(self):
+        super().unmount()
+        self.image.unlink()
