@@ -2,7 +2,7 @@
 # Sourced by the scripts under tools/: builds one CMake preset, quietly where nothing is to do.
 
 # build_folder PRESET: where CMakePresets.json puts it.
-build_folder() { [[ $1 == default ]] && echo "$PWD/build" || echo "$PWD/build-$1"; }
+build_folder() { echo "$PWD/build/$1"; }
 
 # build_preset PRESET [TARGET...]: from the repository's root; the compiler's errors stay visible.
 build_preset() {
