@@ -87,7 +87,7 @@ struct Superblock {
   uint64_t incompat;
   uint64_t flags;         // kFlag*
   uint64_t block_count;   // blocks of the filesystem; the copy is block_count - 1
-  uint64_t group_blocks;  // blocks of every group but the last
+  uint64_t group_blocks;  // blocks of every group but the last; a power of two
   // 128
   char label[kLabelBytes];  // NUL-padded, not necessarily terminated
   // 192

@@ -3,56 +3,46 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "daxcore/result.h"
 #include "fsmeta/format.h"
+#include "fsmeta/journal_lane.h"
 #include "fsmeta/medium.h"
 
 namespace holdfast::fsmeta {
-
-/// A run of free blocks lent to a record that does not fit its lane. Free on the medium throughout.
-struct Spill {
-  Pfn start;
-  BlockCount length;
-};
 
 /// Lends free blocks for spilled records (the allocator implements it). Thread-safe.
 class SpillSource {
  public:
   virtual ~SpillSource() = default;
-  /// A contiguous run of `n` free blocks nobody else gets until returned; ENOSPC. Never takes a
-  /// resource lock that a transaction may hold.
+  /// A contiguous run of `n` blocks, free on the medium, that nobody else gets until returned;
+  /// ENOSPC. Never takes a resource lock that a transaction may hold.
   virtual Result<Spill> Borrow(BlockCount n) = 0;
   virtual void Return(const Spill& spill) = 0;
 };
 
-/// What a record contains: `lines[i]` is a region byte offset / 64, `contents(i)` its new 64 bytes.
-struct JournalRecord {
-  uint64_t sequence = 0;
-  std::span<const uint64_t> lines;
-  std::function<const std::byte*(size_t)> contents;
-};
-
-/// All lanes of a mounted filesystem. Thread-safe: a record occupies a lane from Begin to Retire.
+/// Owns the lanes of a mounted filesystem. Thread-safe: a record occupies a lane from Begin to
+/// Retire, and Begin waits while all are occupied. After a crash the live records are what Replay
+/// finds; nothing else of the journal matters then.
 class Journal {
  public:
-  /// Checks the lane heads. `medium` outlives the journal.
+  /// Reads the lane heads. `medium` outlives the journal. EUCLEAN: a head is unsound, or a lane
+  /// still holds a live record (Replay comes first).
   static Result<std::unique_ptr<Journal>> Open(Medium& medium);
   ~Journal();
 
-  /// Formats every lane of a new filesystem (mkfs).
+  /// Formats every lane of a new filesystem (mkfs). Needs a drain.
   static void Format(Region& region, const Superblock& superblock);
-  /// Applies every live record of a filesystem that is being opened; O(lanes + live records).
-  /// Returns how many were applied. EUCLEAN: a lane head is unsound, or a live record names lines
-  /// outside the filesystem.
+  /// Applies every live record of a filesystem that is being opened and retires it; O(lanes + live
+  /// records), idempotent. Returns how many there were. EUCLEAN: a lane is unsound; then nothing
+  /// was changed. EROFS: there are live records and the region is not writable.
   static Result<uint64_t> Replay(Medium& medium);
 
   /// Lines of a record that fit one lane.
   uint64_t lane_lines() const { return lane_lines_; }
+  /// Before the first transaction; without one a record that does not fit a lane is ENOSPC.
   void set_spill_source(SpillSource* source) { spill_source_ = source; }
 
   /// A durable record, not yet retired. Occupies its lane; must be retired.
@@ -70,6 +60,8 @@ class Journal {
  private:
   struct Lanes;
   explicit Journal(Medium& medium);
+  Result<Spill> BorrowFor(const JournalRecord& record);
+
   Medium& medium_;
   SpillSource* spill_source_ = nullptr;
   uint64_t lane_lines_ = 0;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "daxcore/region.h"
 #include "daxcore/result.h"
@@ -28,13 +29,18 @@ struct ObjectId {
   uint64_t owner;   ///< ObjectHeader::owner, or kAnyOwner
 };
 inline constexpr uint64_t kAnyOwner = ~uint64_t{0};
+inline constexpr uint64_t kSequencesPerMount = uint64_t{1} << 40;
 
+/// "tree node", "bitmap", ...; "unknown object" for a number that is no ObjectType.
+std::string_view NameOf(ObjectType type);
 /// crc32c of an object with its crc field taken as 0.
 uint32_t ObjectChecksum(std::span<const std::byte> object);
 /// Writes identity, sequence and checksum into a DRAM copy of an object.
 void SealObject(void* object, const ObjectId& id, const Uuid& uuid, uint64_t sequence);
 /// Is this a sound object of that identity? EUCLEAN with a message that names block and field.
 Result<void> CheckObject(const void* object, const ObjectId& id, const Uuid& uuid);
+/// The cheap part of it: everything but the checksum.
+Result<void> CheckIdentity(const void* object, const ObjectId& id, const Uuid& uuid);
 
 /// Where metadata is read from. Outside a transaction that is the medium itself; a Transaction
 /// answers with its own edited copies first. Pointers stay valid while the caller holds the lock
@@ -54,8 +60,9 @@ class MetaReader {
 };
 
 /// The region as fsmeta sees it: geometry from the superblock, checked loads, and the shutdown
-/// switch. Thread-safe. Which objects were verified is remembered in DRAM (a byte a block, lazily
-/// zeroed) and forgotten when their block is freed.
+/// switch. Thread-safe. The checksum of an object is verified at its first load, its identity at
+/// each; what was verified is remembered in DRAM (a byte a block, lazily zeroed) and forgotten when
+/// the block is freed. Nothing here survives a crash.
 class Medium : public MetaReader {
  public:
   /// `region` outlives the Medium; `superblock` is a verified copy.
@@ -69,8 +76,8 @@ class Medium : public MetaReader {
   const Superblock& superblock() const { return superblock_; }
   const Uuid& uuid() const { return uuid_; }
   BlockCount blocks() const { return BlockCount(superblock_.block_count); }
-  bool read_only() const { return read_only_; }
-  void set_read_only(bool on) { read_only_ = on; }
+  bool read_only() const { return read_only_.load(std::memory_order_relaxed); }
+  void set_read_only(bool on) { read_only_.store(on, std::memory_order_relaxed); }
 
   /// True if [start, start + n) lies inside the filesystem (no overflow).
   bool Contains(Pfn start, BlockCount n) const;
@@ -80,7 +87,8 @@ class Medium : public MetaReader {
   /// The blocks hold nothing we know any more.
   void ForgetVerified(Pfn start, BlockCount n);
 
-  /// Next transaction sequence number.
+  /// Next transaction sequence number. They start from the superblock's, which every writable mount
+  /// raises by kSequencesPerMount, so they grow over the life of the filesystem without a scan.
   uint64_t NextSequence() { return sequence_.fetch_add(1, std::memory_order_relaxed) + 1; }
   /// Recovery saw `seen`; later numbers are larger.
   void SawSequence(uint64_t seen);
@@ -96,8 +104,8 @@ class Medium : public MetaReader {
   Region& region_;
   Superblock superblock_;
   Uuid uuid_;
-  bool read_only_ = false;
-  std::atomic<uint64_t> sequence_{0};
+  std::atomic<bool> read_only_;
+  std::atomic<uint64_t> sequence_;
   std::atomic<bool> shut_down_{false};
   std::unique_ptr<State> state_;
 };

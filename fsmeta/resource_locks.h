@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/synchronization/mutex.h"
 #include "daxcore/result.h"
@@ -58,7 +59,8 @@ class HeldLocks {
   /// Takes `key`. Blocks only if `key` comes after everything held; else tries, and when that
   /// fails answers ERESTART and remembers that `key` is wanted.
   daxcore::Result<void> Lock(ResourceKey key);
-  /// Takes all of `keys` (sorted) while nothing is held.
+  /// Takes all of `keys`, which are in lock order (as `WantedInOrder` gives them), while nothing is
+  /// held. Blocks.
   daxcore::Result<void> LockAll(std::span<const ResourceKey> keys);
   /// Everything held or wanted, in lock order: what the next attempt starts with.
   absl::InlinedVector<ResourceKey, 8> WantedInOrder() const;

@@ -14,14 +14,9 @@
 #include "fsmeta/journal.h"
 #include "fsmeta/medium.h"
 #include "fsmeta/resource_locks.h"
+#include "fsmeta/transaction_limits.h"
 
 namespace holdfast::fsmeta {
-
-/// The largest record a single transaction may need, in cache lines, by kind of operation. A lane
-/// holds kLaneLines; an operation that could need more is a chain of transactions or spills.
-struct TransactionLimits {
-  static constexpr uint64_t kMaxSpillLines = uint64_t{1} << 22;  // 256 MiB of changed lines
-};
 
 /// One atomic metadata change. It belongs to one thread. Nothing is stored to existing metadata
 /// before Commit; dropping the object aborts, which costs nothing on the medium. Resource locks
@@ -42,7 +37,8 @@ class Transaction : public MetaReader {
   /// As Medium::Load, but sees this transaction's own edits.
   Result<const void*> Load(const ObjectId& id) override;
 
-  /// A DRAM copy of an existing object to change in place. The same pointer each time.
+  /// A DRAM copy of an existing object to change in place. The same pointer each time. EUCLEAN:
+  /// unsound, or this transaction already knows the place as something else.
   Result<void*> Edit(const ObjectId& id);
   template <typename T>
   Result<T*> EditBlock(Pfn pfn, ObjectType type, uint64_t owner) {
@@ -50,33 +46,39 @@ class Transaction : public MetaReader {
     HOLDFAST_ASSIGN(void* p, Edit({type, ByteOffset(pfn), kMetadataBlock, owner}));
     return static_cast<T*>(p);
   }
-  /// A zeroed DRAM copy of a metadata object on blocks this transaction allocated. It is written
-  /// without a record: nothing that is committed refers to it yet.
+  /// A zeroed DRAM copy of a metadata object on blocks this transaction allocated (its header is
+  /// filled in at commit, as for edits). It is written
+  /// without a record: nothing that is committed refers to it yet. Should the place turn out to
+  /// hold something this transaction has edited (a bitmap that lies), Commit fails with EUCLEAN.
   void* Create(const ObjectId& id);
   template <typename T>
   T* CreateBlock(Pfn pfn, ObjectType type, uint64_t owner) {
     static_assert(sizeof(T) == kMetadataBlock);
     return static_cast<T*>(Create({type, ByteOffset(pfn), kMetadataBlock, owner}));
   }
-  /// Forgets the edits of a block that this transaction frees.
+  /// Forgets the edits of a metadata block that this transaction frees, and after the commit what
+  /// was known of it.
   void Discard(Pfn pfn);
 
   /// Takes a resource's lock until the end of the transaction; at once if it is held by this one.
   /// Locks may be asked for in any order: where waiting could deadlock, the answer is ERESTART
-  /// and RunTransaction starts again with the needed locks taken in order.
+  /// and TransactionRunner starts again with the needed locks taken in order.
   Result<void> Lock(ResourceKey key);
 
-  /// Runs after a successful commit, before the locks are dropped / after an abort.
+  /// Runs after a successful commit / after an abort (last one first); before the locks are
+  /// dropped.
   void OnCommit(std::move_only_function<void()> fn) { on_commit_.push_back(std::move(fn)); }
   void OnAbort(std::move_only_function<void()> fn) { on_abort_.push_back(std::move(fn)); }
 
-  /// Cache lines the record would hold now (an upper bound; costs a walk over the edits).
+  /// Cache lines the record would hold now. Costs a walk over the edits.
   uint64_t ChangedLines() const;
-  /// True while the record is sure to fit a lane with room for `more_lines`.
+  /// True while the record is sure to fit a lane with room for `more_lines`. Cheap while there are
+  /// few edits.
   bool FitsLane(uint64_t more_lines) const;
 
-  /// Makes everything durable and atomic. ENOSPC when the record fits neither a lane nor a spill
-  /// (nothing was changed), EIO after a shutdown, EROFS on a read-only medium.
+  /// Makes everything durable and atomic, once. ENOSPC when the record fits neither a lane nor a
+  /// spill, EIO after a shutdown, EROFS on a read-only medium; then nothing was changed and the
+  /// transaction is aborted. One without edits only makes durable what this thread wrote before.
   Result<void> Commit();
   bool committed() const { return committed_; }
 
@@ -87,11 +89,17 @@ class Transaction : public MetaReader {
     std::unique_ptr<std::byte[]> bytes;
     bool created = false;
   };
-  std::vector<uint64_t> SealAndCollectLines(uint64_t sequence);
-  void WriteCreated();
+  /// The lines that differ from the medium, ascending, and where their new bytes are.
+  struct Changes {
+    std::vector<uint64_t> lines;
+    std::vector<const std::byte*> contents;
+  };
+  Result<void> CheckCommittable(bool changes_anything) const;
+  Changes SealAndCollect(uint64_t sequence);
+  void AddChanges(const Copy& copy, Changes* changes) const;
+  void WriteCreated(uint64_t sequence);
   void Apply(const JournalRecord& record);
   void Finish(bool committed);
-  const std::byte* LineBytes(uint64_t line) const;
 
   Medium& medium_;
   Journal& journal_;
@@ -101,6 +109,7 @@ class Transaction : public MetaReader {
   std::vector<std::move_only_function<void()>> on_abort_;
   bool committed_ = false;
   bool finished_ = false;
+  bool corrupt_ = false;  // created an object over an edited one
 };
 
 /// Runs `body(tx)` and commits; where it asks for a restart (lock order), runs it again from the
@@ -119,6 +128,7 @@ class TransactionRunner {
       auto result = body(tx);
       if (result) {
         HOLDFAST_TRY(tx.Commit());
+        if (after_commit_) after_commit_();
         return result;
       }
       if (result.error().code != ERESTART) return result;
@@ -128,11 +138,15 @@ class TransactionRunner {
 
   Medium& medium() const { return medium_; }
   Journal& journal() const { return journal_; }
+  /// For tests: called after every commit, without resource locks, on the committing thread (a
+  /// filesystem check after each transaction). Set it before the first transaction.
+  void set_after_commit(std::function<void()> fn) { after_commit_ = std::move(fn); }
 
  private:
   Medium& medium_;
   Journal& journal_;
   ResourceLocks locks_;
+  std::function<void()> after_commit_;
 };
 
 }  // namespace holdfast::fsmeta

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Collecting edits, and the commit: record, drain, apply, drain, retire, drain.
+#include "fsmeta/transaction.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <ranges>
+
+#include "absl/strings/str_format.h"
+
+namespace holdfast::fsmeta {
+namespace {
+
+// Calls fn(offset in the object) for every line in which the copy differs from the medium.
+template <typename F>
+void ForEachChangedLine(const std::byte* copy, const std::byte* original, uint64_t size, F&& fn) {
+  for (uint64_t at = 0; at < size; at += kLine) {
+    if (std::memcmp(copy + at, original + at, kLine) != 0) fn(at);
+  }
+}
+
+}  // namespace
+
+Transaction::Transaction(Medium& medium, Journal& journal, ResourceLocks& locks)
+    : medium_(medium), journal_(journal), held_(locks) {}
+
+Transaction::~Transaction() {
+  if (!finished_) Finish(/*committed=*/false);
+}
+
+Result<const void*> Transaction::Load(const ObjectId& id) {
+  const auto found = copies_.find(id.offset);
+  if (found == copies_.end()) return medium_.Load(id);
+  HOLDFAST_ASSIGN(const void* copy, Edit(id));
+  return copy;
+}
+
+Result<void*> Transaction::Edit(const ObjectId& id) {
+  auto found = copies_.find(id.offset);
+  if (found != copies_.end()) {
+    const ObjectId& known = found->second.id;
+    if (known.type != id.type || known.size != id.size ||
+        (id.owner != kAnyOwner && id.owner != known.owner)) {
+      return Fail(EUCLEAN, absl::StrFormat("the %s at byte %d is also used as a %s; run "
+                                           "fsck.holdfast",
+                                           NameOf(known.type), id.offset, NameOf(id.type)));
+    }
+    return found->second.bytes.get();
+  }
+  HOLDFAST_ASSIGN(const void* original, medium_.Load(id));
+  Copy copy{id, std::make_unique_for_overwrite<std::byte[]>(id.size), /*created=*/false};
+  std::memcpy(copy.bytes.get(), original, id.size);
+  copy.id.owner = static_cast<const ObjectHeader*>(original)->owner;
+  return copies_.emplace(id.offset, std::move(copy)).first->second.bytes.get();
+}
+
+void* Transaction::Create(const ObjectId& id) {
+  Copy copy{id, std::make_unique<std::byte[]>(id.size), /*created=*/true};
+  void* bytes = copy.bytes.get();
+  const auto [at, is_new] = copies_.insert_or_assign(id.offset, std::move(copy));
+  if (!is_new) corrupt_ = true;
+  return bytes;
+}
+
+void Transaction::Discard(Pfn pfn) {
+  copies_.erase(ByteOffset(pfn));
+  OnCommit([this, pfn] { medium_.ForgetVerified(pfn, BlockCount(1)); });
+}
+
+Result<void> Transaction::Lock(ResourceKey key) { return held_.Lock(key); }
+
+uint64_t Transaction::ChangedLines() const {
+  uint64_t lines = 0;
+  for (const auto& [offset, copy] : copies_) {
+    if (copy.created) continue;
+    uint64_t changed = 0;
+    bool header_too = false;
+    ForEachChangedLine(copy.bytes.get(), medium_.region().At(offset), copy.id.size,
+                       [&](uint64_t at) {
+                         ++changed;
+                         header_too |= at == 0;
+                       });
+    // Sealing changes the header of whatever changed.
+    lines += changed + (changed != 0 && !header_too ? 1 : 0);
+  }
+  return lines;
+}
+
+bool Transaction::FitsLane(uint64_t more_lines) const {
+  const uint64_t room = journal_.lane_lines();
+  if (copies_.size() * (kMetadataBlock / kLine) + more_lines <= room) return true;
+  return ChangedLines() + more_lines <= room;
+}
+
+void Transaction::AddChanges(const Copy& copy, Changes* changes) const {
+  ForEachChangedLine(copy.bytes.get(), medium_.region().At(copy.id.offset), copy.id.size,
+                     [&](uint64_t at) {
+                       changes->lines.push_back((copy.id.offset + at) / kLine);
+                       changes->contents.push_back(copy.bytes.get() + at);
+                     });
+}
+
+Transaction::Changes Transaction::SealAndCollect(uint64_t sequence) {
+  std::vector<const Copy*> edited;
+  for (auto& [offset, copy] : copies_) {
+    if (copy.created ||
+        std::memcmp(copy.bytes.get(), medium_.region().At(offset), copy.id.size) == 0) {
+      continue;
+    }
+    SealObject(copy.bytes.get(), copy.id, medium_.uuid(), sequence);
+    edited.push_back(&copy);
+  }
+  std::ranges::sort(edited, {}, [](const Copy* copy) { return copy->id.offset; });
+  Changes changes;
+  for (const Copy* copy : edited) AddChanges(*copy, &changes);
+  return changes;
+}
+
+void Transaction::WriteCreated(uint64_t sequence) {
+  for (auto& [offset, copy] : copies_) {
+    if (!copy.created) continue;
+    SealObject(copy.bytes.get(), copy.id, medium_.uuid(), sequence);
+    medium_.persist().CopyNt(medium_.region().Target(offset), copy.bytes.get(), copy.id.size);
+    medium_.MarkVerified(offset, copy.id.size);
+  }
+}
+
+void Transaction::Apply(const JournalRecord& record) {
+  for (size_t i = 0; i < record.lines.size();) {
+    // Neighbouring lines of one object go in one store.
+    size_t n = 1;
+    while (i + n < record.lines.size() && record.lines[i + n] == record.lines[i] + n &&
+           record.contents[i + n] == record.contents[i] + n * kLine) {
+      ++n;
+    }
+    void* target = medium_.region().Target(record.lines[i] * kLine);
+    medium_.persist().Store(target, record.contents[i], n * kLine);
+    medium_.persist().Flush(target, n * kLine);
+    i += n;
+  }
+  medium_.persist().Drain();
+}
+
+Result<void> Transaction::CheckCommittable(bool changes_anything) const {
+  if (medium_.is_shut_down()) return Fail(EIO);
+  if (corrupt_) {
+    return Fail(EUCLEAN, "a free block turned out to be in use; run fsck.holdfast");
+  }
+  if (changes_anything && medium_.read_only()) return Fail(EROFS);
+  return {};
+}
+
+Result<void> Transaction::Commit() {
+  assert(!finished_);
+  const uint64_t sequence = medium_.NextSequence();
+  const Changes changes = SealAndCollect(sequence);
+  auto done = CheckCommittable(!changes.lines.empty());
+  if (done && changes.lines.empty()) {
+    medium_.persist().Drain();
+  } else if (done) {
+    WriteCreated(sequence);
+    const JournalRecord record{sequence, changes.lines, changes.contents};
+    auto ticket = journal_.Begin(record);
+    if (ticket) {
+      Apply(record);
+      journal_.Retire(*ticket);
+    } else {
+      done = Pass(std::move(ticket));
+    }
+  }
+  Finish(done.has_value());
+  return done;
+}
+
+void Transaction::Finish(bool committed) {
+  finished_ = true;
+  committed_ = committed;
+  auto& callbacks = committed ? on_commit_ : on_abort_;
+  if (committed) {
+    for (auto& callback : callbacks) callback();
+  } else {
+    for (auto& callback : callbacks | std::views::reverse) callback();
+  }
+  held_.ReleaseAll();
+}
+
+}  // namespace holdfast::fsmeta
