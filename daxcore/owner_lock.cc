@@ -18,6 +18,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "daxcore/process.h"
 
 namespace holdfast::daxcore {
 namespace {
@@ -93,13 +94,6 @@ std::unexpected<Error> NameTheOwner(int fd, const std::string& path) {
 }
 
 }  // namespace
-
-std::string CommandOf(pid_t pid) {
-  std::ifstream comm(absl::StrCat("/proc/", pid, "/comm"));
-  std::string name;
-  std::getline(comm, name);
-  return name;
-}
 
 std::optional<ProcessName> FindOwner(int fd) {
   struct stat file;

@@ -18,9 +18,6 @@ struct ProcessName {
   std::string command;
 };
 
-/// The command name of a process, empty if it is gone.
-std::string CommandOf(pid_t pid);
-
 /// Whoever holds a lock on the file behind `fd`, from /proc/locks, else whoever has it open;
 /// nothing where /proc does not tell (another pid namespace).
 std::optional<ProcessName> FindOwner(int fd);

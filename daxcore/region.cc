@@ -20,6 +20,7 @@
 #include "daxcore/emulated_file.h"
 #include "daxcore/owner_lock.h"
 #include "daxcore/pmem2_persist.h"
+#include "daxcore/process.h"
 
 namespace holdfast::daxcore {
 namespace {

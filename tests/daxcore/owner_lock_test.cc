@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daxcore/process.h"
 #include "tests/daxcore/scratch_dir.h"
 
 namespace holdfast::daxcore {
