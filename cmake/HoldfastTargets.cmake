@@ -17,6 +17,8 @@ function(holdfast_library name)
   endif()
 endfunction()
 
+add_custom_target(programs) # what is installed and run, without tests and benchmarks
+
 # holdfast_program(NAME SOURCE DESTINATION [DEPS TARGET...]): an installed executable with one thin
 # main file; does nothing while that file does not exist (the folder's glob notices when it comes).
 function(holdfast_program name source destination)
@@ -26,5 +28,6 @@ function(holdfast_program name source destination)
   endif()
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_DEPS})
+  add_dependencies(programs ${name})
   install(TARGETS ${name} RUNTIME DESTINATION "${destination}")
 endfunction()

@@ -34,8 +34,9 @@ def format_complaints(paths):
     if not clang_format or not paths:
         return []
     done = subprocess.run([clang_format, "--dry-run", *paths], capture_output=True, text=True)
-    return sorted({line.split(":")[0] + ": run clang-format-19 -i on it"
-                   for line in done.stderr.splitlines() if "clang-format-violations" in line})
+    wrong = {pathlib.Path(line.split(":")[0]).relative_to(ROOT)
+             for line in done.stderr.splitlines() if "clang-format-violations" in line}
+    return [f"{path}: run clang-format-19 -i on it" for path in sorted(wrong)]
 
 
 def main():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# Compares Holdfast with its peers on this machine, in one run. Started by tools/bench inside its own
-# mount and process namespaces and on a scratch tmpfs, so that ending it, however, removes everything.
+# Compares Holdfast with its peers on this machine, in one run. Started by tools/bench inside mount
+# and process namespaces and on a scratch tmpfs of its own, so that ending it removes everything.
 import argparse
 import contextlib
 import json
@@ -85,14 +85,14 @@ class Bench:
     def run(self, section):
         rounds = self.chosen.rounds
         if section == "mount":
-            return recovery.measure(lambda name, size: self.holdfast(name, size), self.probes, rounds,
-                                    progress)
+            return recovery.measure(self.holdfast, self.probes, rounds, progress)
         with contextlib.ExitStack() as stack:
             def mounted(filesystems):
                 return [stack.enter_context(each.mounted()) for each in filesystems]
 
             if section == "fio":
-                return data_path.measure(mounted(self.peers()), rounds, self.chosen.seconds, progress)
+                return data_path.measure(mounted(self.peers()), rounds, self.chosen.seconds,
+                                         progress)
             if section == "metadata":
                 return metadata.measure(mounted(self.peers()), self.probes, rounds, progress)
             if section == "memory":

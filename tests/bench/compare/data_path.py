@@ -20,8 +20,8 @@ JOBS = (1, 2)
 
 def fio(directory, pattern, block, jobs, *more):
     """The one result of all jobs together. No O_DIRECT: each filesystem keeps to its own way."""
-    output = run("fio", "--name=bench", f"--directory={directory}", "--filename_format=data.$jobnum",
-                 f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}", f"--size={FILE_SIZE}",
+    output = run("fio", "--name=bench", f"--directory={directory}",
+                 "--filename_format=data.$jobnum", f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}", f"--size={FILE_SIZE}",
                  "--ioengine=psync", "--fallocate=none", "--thread", "--norandommap",
                  "--group_reporting", "--output-format=json", *more)
     result = json.loads(output[output.index("{"):])["jobs"][0]
@@ -29,7 +29,7 @@ def fio(directory, pattern, block, jobs, *more):
 
 
 def measure(filesystems, rounds, seconds, progress):
-    """All are mounted the whole time and take turns, so that what slows the machine slows them all."""
+    """They take turns, so that what slows the machine down slows them all down."""
     for filesystem in filesystems:
         fio(filesystem.directory, "write", "1M", max(JOBS), "--end_fsync=1")
     rows = {}

@@ -16,7 +16,7 @@ class BenchError(Exception):
 
 
 def run(*command):
-    """Runs a command; its standard output is the result, its standard error the reason it failed."""
+    """The command's standard output; its standard error is the reason if it failed."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode != 0:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
@@ -33,7 +33,7 @@ def wait_until(condition, what):
 
 
 def allow_open_files():
-    """passthrough_hp holds a descriptor for each file it knows: as many as this process may give."""
+    """passthrough_hp holds a descriptor for each file it knows: gives it all that may be."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in (1 << 20, most):
         with contextlib.suppress(ValueError):
@@ -110,7 +110,8 @@ class Holdfast(Filesystem):
         self.region = pathlib.Path(scratch) / f"region-{name.replace(' ', '_')}"
 
     def format(self):
-        run(self.programs / "mkfs.holdfast", "--size", self.size, "--emulate", "--force", self.region)
+        run(self.programs / "mkfs.holdfast", "--size", self.size, "--emulate", "--force",
+            self.region)
 
     def mount(self):
         if not self.region.exists():

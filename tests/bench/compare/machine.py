@@ -9,7 +9,8 @@ import subprocess
 
 def first_line(*command):
     try:
-        return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0].strip()
+        output = subprocess.run(command, capture_output=True, text=True).stdout
+        return output.splitlines()[0].strip()
     except (OSError, IndexError):
         return "unknown"
 
@@ -20,7 +21,7 @@ def describe(programs, daemon):
     memory = re.search(r"^MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M)
     uring = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
     root = pathlib.Path(__file__).resolve().parents[3]
-    libfuse = first_line("sh", "-c", f"ldd {programs}/holdfastd | sed -n 's/.*=> \\(.*libfuse3[^ ]*\\).*/\\1/p'")
+    libfuse = first_line("sh", "-c", f"ldd {programs}/holdfastd | grep -o '/[^ ]*libfuse3[^ ]*'")
     return {
         "cpu": cpu.group(1) if cpu else platform.machine(),
         "cores": os.cpu_count(),

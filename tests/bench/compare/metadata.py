@@ -21,8 +21,8 @@ def forget_names():
 
 
 def measure(filesystems, programs, rounds, progress):
-    rows = [Row(f"{FILES:,} x {shown}", "us each", more_is_better=False, expected=">= 1.0x passthrough_hp")
-            for shown, _, _ in OPERATIONS]
+    rows = [Row(f"{FILES:,} x {shown}", "us each", more_is_better=False,
+                expected=">= 1.0x passthrough_hp") for shown, _, _ in OPERATIONS]
     for turn in range(rounds):
         for filesystem in filesystems:
             progress(f"metadata on {filesystem.name}, round {turn + 1} of {rounds}")

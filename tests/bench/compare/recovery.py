@@ -14,7 +14,7 @@ def mount_milliseconds(holdfast):
 
 
 def measure(make_holdfast, programs, rounds, progress):
-    """make_holdfast(NAME, SIZE) gives a filesystem of its own, unmounted."""
+    """make_holdfast(NAME, SIZE) gives an unmounted filesystem of its own."""
     rows = []
     for shown, size, files in (("empty 1 GiB", "1G", 0), ("1 GiB with 10,000 files", "1G", 10_000),
                                ("empty 6 GiB", "6G", 0), ("6 GiB with 10,000 files", "6G", 10_000)):
