@@ -2,10 +2,10 @@
 /* What programs ask of a Holdfast mount beyond POSIX: ioctls on any open file of the mount.
  * C99 and C++; fixed-size integers only; the same on 32 and 64 bit. libholdfast wraps all of it.
  *
- * Every argument begins with its own size, so that structs can grow: a daemon refuses a size it does
- * not know with EINVAL, and unknown flags with EOPNOTSUPP. Reserved fields are 0. Offsets and lengths
- * are in bytes. Errors common to all: ENOTTY (not a Holdfast file), EINVAL (size, reserved fields;
- * a range that is empty, overflows or ends past 2^60), EIO (shut down), EROFS. */
+ * Every argument begins with its own size, so that structs can grow: a daemon refuses a size it
+ * does not know with EINVAL, and unknown flags with EOPNOTSUPP. Reserved fields are 0. Offsets and
+ * lengths are in bytes. Errors common to all: ENOTTY (not a Holdfast file), EINVAL (size, reserved
+ * fields; a range that is empty, overflows or ends past 2^60), EIO (shut down), EROFS. */
 #ifndef HOLDFAST_IOCTL_H
 #define HOLDFAST_IOCTL_H
 
@@ -20,11 +20,12 @@ extern "C" {
 
 /* ---- File ranges that fallocate(2) does not forward over FUSE ---------------------------------
  * The file is open for writing (EBADF). COLLAPSE and INSERT: offset and length are multiples of
- * 4096 and lie inside the file (EINVAL); like FALLOC_FL_COLLAPSE_RANGE / INSERT_RANGE. UNSHARE: after
- * it no block of the range is shared (ENOSPC: nothing changed). All may wait for busy pages: EINTR. */
+ * 4096 and lie inside the file (EINVAL); like FALLOC_FL_COLLAPSE_RANGE / INSERT_RANGE. UNSHARE:
+ * after it no block of the range is shared (ENOSPC: nothing changed). All may wait for busy pages:
+ * EINTR. */
 struct holdfast_range {
-  uint32_t size;     /* sizeof(struct holdfast_range) */
-  uint32_t flags;    /* 0 */
+  uint32_t size;  /* sizeof(struct holdfast_range) */
+  uint32_t flags; /* 0 */
   uint64_t offset;
   uint64_t length;
 };
@@ -42,7 +43,7 @@ struct holdfast_share {
 };
 struct holdfast_reflink {
   uint32_t size;
-  uint32_t flags;    /* 0 */
+  uint32_t flags; /* 0 */
   uint8_t token[16];
   uint64_t source_offset;
   uint64_t length;
@@ -50,28 +51,29 @@ struct holdfast_reflink {
 };
 
 /* ---- Layout -----------------------------------------------------------------------------------
- * Where the bytes of [offset, offset + length) are in the region. Paged: ask again from `next` until
- * `next` reaches the end asked for (or the file's). A snapshot: only a lease keeps it true. */
+ * Where the bytes of [offset, offset + length) are in the region. Paged: ask again from `next`
+ * until `next` reaches the end asked for (or the file's). A snapshot: only a lease keeps it true.
+ */
 #define HOLDFAST_HOLE 0u      /* region_offset is 0 */
 #define HOLDFAST_UNWRITTEN 1u /* allocated, reads zero */
 #define HOLDFAST_WRITTEN 2u
-#define HOLDFAST_SHARED 3u    /* written, with other owners */
+#define HOLDFAST_SHARED 3u /* written, with other owners */
 
 struct holdfast_extent {
   uint64_t file_offset;
   uint64_t region_offset;
   uint64_t length;
-  uint32_t state;    /* HOLDFAST_HOLE ... */
+  uint32_t state; /* HOLDFAST_HOLE ... */
   uint32_t reserved;
 };
 #define HOLDFAST_LAYOUT_MAX 64
 struct holdfast_layout {
   uint32_t size;
-  uint32_t flags;    /* 0 */
+  uint32_t flags; /* 0 */
   uint64_t offset;
-  uint64_t length;   /* 0 = to the end of the file */
-  uint64_t next;     /* out: file offset after the last extent */
-  uint32_t count;    /* out: extents filled in */
+  uint64_t length; /* 0 = to the end of the file */
+  uint64_t next;   /* out: file offset after the last extent */
+  uint32_t count;  /* out: extents filled in */
   uint32_t reserved;
   struct holdfast_extent extents[HOLDFAST_LAYOUT_MAX];
 };
@@ -80,18 +82,19 @@ struct holdfast_layout {
  * A lease is the right to map a range at the layout LAYOUT tells, until it is recalled (poll:
  * POLLPRI). A write lease first allocates and unshares its range. The holder gives it back with
  * RETURN, within `break_seconds` of a recall; after that it is void, but pages it still has mapped
- * stay busy. EAGAIN: conflicts with another's lease, or the range is being broken; ENOSPC: more
- * leases or pins than the mount allows one process; EOPNOTSUPP: cache=writeback, or a long-term pin
- * without a lease. Closing the descriptor returns everything taken through it. */
+ * stay busy. LEASE and PIN wait (EINTR) while the range is being changed. EAGAIN: conflicts with
+ * another's lease; ENOSPC: more leases or pins than the mount allows one process; EOPNOTSUPP:
+ * cache=writeback, or a long-term pin without a lease. Closing the descriptor returns everything
+ * taken through it. */
 #define HOLDFAST_LEASE_WRITE 1u
 #define HOLDFAST_LEASE_EXCLUSIVE 2u
 struct holdfast_lease {
   uint32_t size;
-  uint32_t flags;          /* HOLDFAST_LEASE_* */
+  uint32_t flags; /* HOLDFAST_LEASE_* */
   uint64_t offset;
   uint64_t length;
-  uint64_t lease;          /* out: its number; in for RETURN */
-  uint32_t break_seconds;  /* out */
+  uint64_t lease;         /* out: its number; in for RETURN */
+  uint32_t break_seconds; /* out */
   uint32_t reserved;
 };
 
@@ -99,15 +102,15 @@ struct holdfast_lease {
 #define HOLDFAST_PIN_LONG_TERM 1u
 struct holdfast_pin {
   uint32_t size;
-  uint32_t flags;    /* HOLDFAST_PIN_* */
+  uint32_t flags; /* HOLDFAST_PIN_* */
   uint64_t offset;
   uint64_t length;
-  uint64_t pin;      /* out: its number; in for UNPIN */
+  uint64_t pin; /* out: its number; in for UNPIN */
 };
 
 /* ---- Events -----------------------------------------------------------------------------------
- * What happened to leases and pins taken through this descriptor, oldest first. Never waits: count 0
- * if there is nothing; poll(2) tells when there is (POLLPRI: recall, POLLERR: failure). */
+ * What happened to leases and pins taken through this descriptor, oldest first. Never waits: count
+ * 0 if there is nothing; poll(2) tells when there is (POLLPRI: recall, POLLERR: failure). */
 #define HOLDFAST_EVENT_RECALL 1u  /* give `lease` back */
 #define HOLDFAST_EVENT_VOID 2u    /* break time passed, `lease` is void */
 #define HOLDFAST_EVENT_FAILURE 3u /* memory of [offset, offset + length) failed (F3) */
@@ -116,7 +119,7 @@ struct holdfast_pin {
 struct holdfast_event {
   uint32_t type;
   uint32_t reserved;
-  uint64_t lease;       /* 0 if none */
+  uint64_t lease; /* 0 if none */
   uint64_t inode;
   uint64_t offset;
   uint64_t length;
@@ -125,9 +128,9 @@ struct holdfast_event {
 #define HOLDFAST_EVENTS_MAX 32
 struct holdfast_events {
   uint32_t size;
-  uint32_t flags;    /* 0 */
-  uint32_t count;    /* out */
-  uint32_t more;     /* out: 1 if more are queued */
+  uint32_t flags; /* 0 */
+  uint32_t count; /* out */
+  uint32_t more;  /* out: 1 if more are queued */
   struct holdfast_event events[HOLDFAST_EVENTS_MAX];
 };
 
@@ -142,23 +145,23 @@ struct holdfast_events {
 #define HOLDFAST_TEXT_MAX 8192
 struct holdfast_query {
   uint32_t size;
-  uint32_t what;     /* HOLDFAST_QUERY_* */
+  uint32_t what; /* HOLDFAST_QUERY_* */
   uint64_t offset;
-  uint64_t length;   /* 0 = everything */
-  uint64_t cursor;   /* in: 0 or the one returned; out: next, 0 = done */
-  uint32_t count;    /* out: bytes of text */
+  uint64_t length; /* 0 = everything */
+  uint64_t cursor; /* in: 0 or the one returned; out: next, 0 = done */
+  uint32_t count;  /* out: bytes of text */
   uint32_t reserved;
   char text[HOLDFAST_TEXT_MAX];
 };
 
 /* ---- Media failure, by hand (root; EPERM) ------------------------------------------------------
- * INJECT makes [offset, offset + length) of an emulated region fail as bad memory does; CLEAR undoes
- * what INJECT did. EOPNOTSUPP on real memory; ENXIO past the end of the region. */
+ * INJECT makes [offset, offset + length) of an emulated region fail as bad memory does; CLEAR
+ * undoes what INJECT did. EOPNOTSUPP on real memory; ENXIO past the end of the region. */
 #define HOLDFAST_FAIL_INJECT 1u
 #define HOLDFAST_FAIL_CLEAR 2u
 struct holdfast_fail {
   uint32_t size;
-  uint32_t what;     /* HOLDFAST_FAIL_* */
+  uint32_t what; /* HOLDFAST_FAIL_* */
   uint64_t offset;
   uint64_t length;
 };
