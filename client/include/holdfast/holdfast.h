@@ -25,6 +25,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 typedef struct holdfast_file holdfast_file;
 typedef struct holdfast_map holdfast_map;
@@ -86,6 +89,9 @@ int holdfast_start(holdfast_file* file);
 /* What the last failed call of this thread failed on, one line; never NULL. */
 const char* holdfast_message(void);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
