@@ -32,7 +32,10 @@ private_apt() {
 use_suite() {
   printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
     "$1" "$2" >"$work/apt/sources.list"
-  private_apt apt-get update >"$work/suite.log" 2>&1 || return 1
+  if ! private_apt apt-get update >"$work/suite.log" 2>&1; then
+    say "suite $2 is of no use: $(grep -m1 '^E:' "$work/suite.log" || echo no answer)" >&2
+    return 1
+  fi
   private_apt apt-cache showsrc --only-source fuse3 2>/dev/null | sed -n 's/^Version: //p' |
     sort -V | tail -n 1
 }

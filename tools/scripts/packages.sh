@@ -3,10 +3,10 @@
 
 # missing_packages NAME...: prints the names that dpkg does not list as installed.
 missing_packages() {
-  local have
-  have=" $(dpkg-query -W -f='${db:Status-Status}:${Package}\n' "$@" 2>/dev/null |
+  local have name
+  # dpkg-query fails when it has never heard of one of them; what it prints counts.
+  have=" $({ dpkg-query -W -f='${db:Status-Status}:${Package}\n' "$@" 2>/dev/null || true; } |
     sed -n 's/^installed://p' | tr '\n' ' ')"
-  local name
   for name in "$@"; do
     [[ $have == *" $name "* ]] || printf '%s\n' "$name"
   done

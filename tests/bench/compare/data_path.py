@@ -21,7 +21,8 @@ JOBS = (1, 2)
 def fio(directory, pattern, block, jobs, *more):
     """The one result of all jobs together. No O_DIRECT: each filesystem keeps to its own way."""
     output = run("fio", "--name=bench", f"--directory={directory}",
-                 "--filename_format=data.$jobnum", f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}", f"--size={FILE_SIZE}",
+                 "--filename_format=data.$jobnum", f"--rw={pattern}", f"--bs={block}",
+                 f"--numjobs={jobs}", f"--size={FILE_SIZE}",
                  "--ioengine=psync", "--fallocate=none", "--thread", "--norandommap",
                  "--group_reporting", "--output-format=json", *more)
     result = json.loads(output[output.index("{"):])["jobs"][0]
