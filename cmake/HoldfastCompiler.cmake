@@ -65,6 +65,15 @@ if(HOLDFAST_SANITIZE)
   string(REPLACE "," "_" sanitize_suffix "${HOLDFAST_SANITIZE}")
   string(TOUPPER "${sanitize_suffix}" sanitize_suffix)
   target_compile_definitions(holdfast_flags INTERFACE HOLDFAST_SANITIZE_${sanitize_suffix}=1)
+  find_program(HOLDFAST_SYMBOLIZER NAMES llvm-symbolizer
+    HINTS /usr/lib/llvm-19/bin)
+  if(NOT HOLDFAST_SYMBOLIZER)
+    set(HOLDFAST_SYMBOLIZER "")
+  endif()
+  add_library(holdfast_sanitizer_defaults OBJECT
+    "${PROJECT_SOURCE_DIR}/cmake/sanitizer_defaults.cc")
+  target_compile_definitions(holdfast_sanitizer_defaults PRIVATE
+    "HOLDFAST_SYMBOLIZER=\"${HOLDFAST_SYMBOLIZER}\"")
 elseif(CMAKE_BUILD_TYPE MATCHES "Rel")
   target_compile_options(holdfast_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()

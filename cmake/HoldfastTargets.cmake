@@ -19,6 +19,15 @@ endfunction()
 
 add_custom_target(programs) # what is installed and run, without tests and benchmarks
 
+# holdfast_executable(NAME SOURCE...): every program of the project is made here.
+function(holdfast_executable name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE holdfast_flags)
+  if(TARGET holdfast_sanitizer_defaults)
+    target_link_libraries(${name} PRIVATE holdfast_sanitizer_defaults)
+  endif()
+endfunction()
+
 # holdfast_program(NAME SOURCE DESTINATION [DEPS TARGET...]): an installed executable with one thin
 # main file; does nothing while that file does not exist (the folder's glob notices when it comes).
 function(holdfast_program name source destination)
@@ -26,8 +35,8 @@ function(holdfast_program name source destination)
   if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${source}")
     return()
   endif()
-  add_executable(${name} ${source})
-  target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_DEPS})
+  holdfast_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
   add_dependencies(programs ${name})
   install(TARGETS ${name} RUNTIME DESTINATION "${destination}")
 endfunction()

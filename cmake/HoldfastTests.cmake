@@ -3,12 +3,6 @@
 
 set(HOLDFAST_TEST_PREFIX "" CACHE STRING "Put before every test's name, to tell builds apart")
 
-# What a sanitizer must do on a finding: stop the program, so that the test fails.
-set(holdfast_test_environment
-  "ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1"
-  "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-  "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
-
 # holdfast_layer_tests(LAYER DEPS TARGET...): LAYER/*_test.cc as one GoogleTest program.
 function(holdfast_layer_tests layer)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
@@ -16,13 +10,13 @@ function(holdfast_layer_tests layer)
   if(NOT sources)
     return()
   endif()
-  add_executable(${layer}_tests ${sources})
+  holdfast_executable(${layer}_tests ${sources})
   target_link_libraries(${layer}_tests PRIVATE holdfast_test_support ${ARG_DEPS})
   gtest_discover_tests(${layer}_tests
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     TEST_PREFIX "${HOLDFAST_TEST_PREFIX}${layer}."
-    PROPERTIES LABELS ${layer} TIMEOUT 300 ENVIRONMENT "${holdfast_test_environment}")
+    PROPERTIES LABELS ${layer} TIMEOUT 300)
 endfunction()
 
 # holdfast_script_tests(FOLDER): FOLDER/*_test.sh and *_test.py, one test each, told by
@@ -54,7 +48,7 @@ function(holdfast_script_tests folder)
     endif()
     set_tests_properties(${name} PROPERTIES
       LABELS ${folder} TIMEOUT ${timeout} RUN_SERIAL ${serial} SKIP_RETURN_CODE 77
-      ENVIRONMENT "HOLDFAST_BIN_DIR=${PROJECT_BINARY_DIR}/bin;${holdfast_test_environment}")
+      ENVIRONMENT "HOLDFAST_BIN_DIR=${PROJECT_BINARY_DIR}/bin")
   endforeach()
 endfunction()
 
@@ -67,8 +61,7 @@ function(holdfast_benchmarks folder)
     "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_ops.cc")
   foreach(source IN LISTS sources)
     cmake_path(GET source STEM stem)
-    add_executable(${stem} ${source})
-    target_link_libraries(${stem} PRIVATE holdfast_flags)
+    holdfast_executable(${stem} ${source})
     if(stem MATCHES "_bench$")
       target_link_libraries(${stem} PRIVATE
         holdfast_fsmeta benchmark::benchmark benchmark::benchmark_main)
