@@ -121,6 +121,8 @@ Result<Journal::Ticket> Journal::Begin(const JournalRecord& record) {
   HOLDFAST_ASSIGN(const Spill spill, BorrowFor(record));
   const uint32_t lane = lanes_->Take();
   const uint64_t number = lanes_->retired[lane] + 1;
+  // What the record will refer to must not be overtaken by it: stores of one drain have no order.
+  medium_.persist().Drain();
   WriteRecord(medium_, lane, number, record, spill);
   medium_.persist().Drain();
   return Ticket{lane, number, spill};

@@ -52,7 +52,8 @@ class Journal {
     Spill spill{};
   };
   /// Writes the record and drains: from here on it will be applied, by us or by the next mount.
-  /// Also makes durable whatever this thread wrote before. ENOSPC: no spill could be borrowed.
+  /// Whatever this thread wrote before is durable before the record can become valid. ENOSPC: no
+  /// spill could be borrowed.
   Result<Ticket> Begin(const JournalRecord& record);
   /// After the record was applied and drained: forgets it, durably, and frees the lane.
   void Retire(const Ticket& ticket);

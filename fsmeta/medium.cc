@@ -130,8 +130,15 @@ struct Medium::State {
     return std::atomic_ref<uint8_t>(verified[offset >> kBlockShift]);
   }
 
+  // Tells of a bad object once, not each time that somebody meets it again.
+  void Complain(const std::string& region, uint64_t offset, const Error& error) {
+    if (last_complaint.exchange(offset, std::memory_order_relaxed) == offset) return;
+    spdlog::error("{}: {}", region, error.message);
+  }
+
   uint8_t* verified;
   size_t size;
+  std::atomic<uint64_t> last_complaint = ~uint64_t{0};
   absl::Mutex mutex;
   std::string reason ABSL_GUARDED_BY(mutex);
 };
@@ -155,7 +162,7 @@ Result<const void*> Medium::Load(const ObjectId& id) {
   const uint64_t limit = superblock_.block_count << kBlockShift;
   if (id.offset % id.size != 0 || id.offset >= limit) {
     auto failed = Unsound(id, "is referred to but lies outside the filesystem");
-    spdlog::error("{}: {}", region_.path(), failed.error().message);
+    state_->Complain(region_.path(), id.offset, failed.error());
     return failed;
   }
   const std::byte* object = region_.At(id.offset);
@@ -164,7 +171,7 @@ Result<const void*> Medium::Load(const ObjectId& id) {
   const bool known = (verified.load(std::memory_order_acquire) & bits) == bits;
   auto sound = known ? CheckIdentity(object, id, uuid_) : CheckObject(object, id, uuid_);
   if (!sound) [[unlikely]] {
-    spdlog::error("{}: {}", region_.path(), sound.error().message);
+    state_->Complain(region_.path(), id.offset, sound.error());
     return Pass(std::move(sound));
   }
   if (!known) verified.fetch_or(bits, std::memory_order_release);

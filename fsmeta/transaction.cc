@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collecting edits, and the commit: record, drain, apply, drain, retire, drain.
+// Collecting edits, and the commit: drain, record, drain, apply, drain, retire, drain.
 #include "fsmeta/transaction.h"
 
 #include <algorithm>
