@@ -72,6 +72,11 @@ if(HOLDFAST_SANITIZE)
   endif()
   add_library(holdfast_sanitizer_defaults OBJECT
     "${PROJECT_SOURCE_DIR}/cmake/sanitizer_defaults.cc")
+  if(HOLDFAST_SANITIZE MATCHES "thread")
+    target_sources(holdfast_sanitizer_defaults PRIVATE
+      "${PROJECT_SOURCE_DIR}/cmake/tsan_absl_mutex.cc")
+    target_link_libraries(holdfast_sanitizer_defaults PUBLIC absl::synchronization absl::time)
+  endif()
   target_compile_definitions(holdfast_sanitizer_defaults PRIVATE
     "HOLDFAST_SYMBOLIZER=\"${HOLDFAST_SYMBOLIZER}\"")
 elseif(CMAKE_BUILD_TYPE MATCHES "Rel")
