@@ -98,6 +98,7 @@ int MapLayout(const holdfast_map& map) {
     layout.size = sizeof(layout);
     layout.offset = at;
     layout.length = end - at;
+    layout.lease = map.lease;
     if (ioctl(map.file->fd, HOLDFAST_IOC_LAYOUT, &layout) != 0)
       return FailWith(errno, "layout of " + RangeText(map));
     if (layout.next <= at) return FailWith(ESTALE, "the file ends inside " + RangeText(map));

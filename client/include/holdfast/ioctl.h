@@ -81,7 +81,7 @@ struct holdfast_layout {
 /* ---- Leases and pins (semantics L1, L12, L13) -------------------------------------------------
  * A lease is the right to map a range at the layout LAYOUT tells, until it is recalled (poll:
  * POLLPRI). A write lease first allocates and unshares its range. The holder gives it back with
- * RETURN, within `break_seconds` of a recall; after that it is void, but pages it still has mapped
+ * RETURN (`lease`; all of it, or the part [offset, offset + length), length 0 = all), within `break_seconds` of a recall; after that it is void, but pages it still has mapped
  * stay busy. LEASE and PIN wait (EINTR) while the range is being changed. EAGAIN: conflicts with
  * another's lease; ENOSPC: more leases or pins than the mount allows one process; EOPNOTSUPP:
  * cache=writeback, or a long-term pin without a lease. Closing the descriptor returns everything
