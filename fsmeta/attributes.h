@@ -10,8 +10,12 @@
 #include <optional>
 #include <span>
 
-#include "daxcore/layout.h"
 #include "daxcore/types.h"
+#include "fsmeta/format.h"
+
+namespace holdfast::daxcore {
+class BreakAttempt;
+}
 
 namespace holdfast::fsmeta {
 
@@ -20,14 +24,17 @@ struct Caller {
   uid_t uid = 0;
   gid_t gid = 0;
   pid_t pid = 0;
-  mode_t umask = 0;  ///< already applied by the kernel unless the parent has a default ACL
+  /// Applied by whatever makes an inode, unless the parent has a default ACL. Harmless where the
+  /// kernel applied it already.
+  mode_t umask = 0;
 };
 
 /// What travels with one request through every rerun of it.
 struct OpContext {
   Caller caller;
-  /// Start of the wait and the interrupted flag; kept with the parked request (rules L3, L5).
-  daxcore::WaitState* wait = nullptr;
+  /// What the request remembers over its reruns (rules L3, L5); kept with the parked request. Null:
+  /// the operation must not wait, where it would have to it fails with EAGAIN.
+  daxcore::BreakAttempt* attempt = nullptr;
 };
 
 struct Attributes {
@@ -59,6 +66,12 @@ struct AttributeChange {
   std::optional<timespec> ctime;
   bool kill_suid_sgid = false;  ///< FATTR_KILL_SUIDGID: drop suid and (group-executable) sgid
 };
+
+/// What the slot says; lazy times come on top (lazy_times.h).
+Attributes AttributesOf(const InodeSlot& slot);
+
+/// Most links of a file, and of a directory's name, `.` and subdirectories together (EMLINK).
+inline constexpr uint32_t kMaxLinks = 0x7fffffff;
 
 /// CLOCK_REALTIME now (coarse clock: file systems stamp with the tick's precision or better).
 timespec Now();

@@ -3,16 +3,19 @@
 #pragma once
 
 #include <memory>
-#include <string>
+#include <vector>
 
 #include "daxcore/layout.h"
+#include "daxcore/page_table.h"
 #include "daxcore/region.h"
+#include "daxcore/timer.h"
 #include "fsmeta/allocator.h"
 #include "fsmeta/attributes.h"
 #include "fsmeta/extent_map.h"
 #include "fsmeta/inode_table.h"
 #include "fsmeta/journal.h"
-#include "fsmeta/live_inode.h"
+#include "fsmeta/lazy_times.h"
+#include "fsmeta/live_inodes.h"
 #include "fsmeta/medium.h"
 #include "fsmeta/orphans.h"
 #include "fsmeta/refcounts.h"
@@ -25,20 +28,22 @@ enum class DataMode {
   kInPlace,  ///< overwrite written, unshared blocks where they are
   kCow,      ///< never in place: each write is atomic as well
 };
-enum class AtimeMode { kRelative, kStrict, kNever };
 
 struct MountOptions {
   bool read_only = false;
   DataMode data = DataMode::kInPlace;
   AtimeMode atime = AtimeMode::kRelative;
-  daxcore::LayoutOptions layout;  ///< busy policy, timeouts, limits
+  daxcore::LayoutPolicy layout;             ///< busy policy, timeouts, limits
+  daxcore::LayoutEvents* events = nullptr;  ///< who tells clients of recalls; outlives the volume
 };
 
 /// Owns every part of a mounted volume, in the order they depend on each other. Parts are
 /// thread-safe by themselves; what may be combined under which lock is in LOCKING.md.
 class Volume {
  public:
-  /// Verifies the superblock, replays the journal, wires the parts. O(journal).
+  /// Verifies the superblock, replays the journal, wires the parts: O(journal). Errors, each with a
+  /// line for the user: as ReadSuperblock; EROFS: features that may not be written, or a region
+  /// that may not be written but needs its journal replayed; EUCLEAN.
   static Result<std::unique_ptr<Volume>> Open(std::unique_ptr<Region> region,
                                               const MountOptions& options);
   ~Volume();
@@ -53,15 +58,21 @@ class Volume {
   InodeTable& inodes() { return *inodes_; }
   Orphans& orphans() { return *orphans_; }
   LiveInodes& live() { return *live_; }
+  daxcore::PageTable& pages() { return *pages_; }
   daxcore::LayoutManager& layouts() { return *layouts_; }
   SpaceTools space() { return {*allocator_, *refcounts_, *reverse_map_}; }
   const MountOptions& options() const { return options_; }
 
   /// EROFS on a read-only mount, EIO after a shutdown: the first line of every change.
   Result<void> CheckWritable() const;
+  /// The inodes that the last mount left to be finished, once.
+  std::vector<Ino> TakePendingOrphans() { return std::exchange(pending_orphans_, {}); }
 
  private:
   Volume() = default;
+  Result<void> OpenMedium();
+  Result<void> OpenParts();
+
   MountOptions options_;
   std::unique_ptr<Region> region_;
   std::unique_ptr<Medium> medium_;
@@ -73,6 +84,9 @@ class Volume {
   std::unique_ptr<ExtentMap> extents_;
   std::unique_ptr<InodeTable> inodes_;
   std::unique_ptr<Orphans> orphans_;
+  std::vector<Ino> pending_orphans_;
+  std::unique_ptr<daxcore::PageTable> pages_;
+  std::unique_ptr<daxcore::Timer> timer_;
   std::unique_ptr<daxcore::LayoutManager> layouts_;
   std::unique_ptr<LiveInodes> live_;
 };
