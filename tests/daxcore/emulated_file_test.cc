@@ -11,7 +11,7 @@
 #include <fstream>
 
 #include "daxcore/types.h"
-#include "tests/daxcore/scratch_dir.h"
+#include "tests/support/scratch_dir.h"
 
 namespace holdfast::daxcore {
 namespace {

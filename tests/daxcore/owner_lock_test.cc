@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "daxcore/process.h"
-#include "tests/daxcore/scratch_dir.h"
+#include "tests/support/scratch_dir.h"
 
 namespace holdfast::daxcore {
 namespace {

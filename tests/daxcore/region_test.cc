@@ -14,7 +14,7 @@
 #include <fstream>
 #include <thread>
 
-#include "tests/daxcore/scratch_dir.h"
+#include "tests/support/scratch_dir.h"
 
 namespace holdfast::daxcore {
 namespace {
