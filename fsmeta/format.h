@@ -17,9 +17,8 @@ static_assert(std::endian::native == std::endian::little, "the medium is little-
 // The three widths a media struct is checked for: size, alignment to 8, no hidden state.
 template <typename T>
 inline constexpr bool kIsMediaStruct =
-    std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>&&
-        std::has_unique_object_representations_v<T> &&
-    sizeof(T) % 8 == 0;
+    std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T> &&
+    std::has_unique_object_representations_v<T> && sizeof(T) % 8 == 0;
 
 inline constexpr uint32_t kFormatVersion = 1;
 inline constexpr size_t kUuidBytes = 16;

@@ -37,7 +37,9 @@ TEST(EmulatedFile, RefusesToReplaceWithoutForce) {
 
 TEST(EmulatedFile, ReplacingZeroesTheOldBytes) {
   ScratchDir dir;
-  { std::ofstream(dir / "r") << std::string(kSize, 'x'); }
+  {
+    std::ofstream(dir / "r") << std::string(kSize, 'x');
+  }
   ASSERT_TRUE(CreateEmulatedFile(dir / "r", kSize, true));
   std::ifstream file(dir / "r");
   std::string bytes(kSize, 'y');
@@ -55,7 +57,9 @@ TEST(EmulatedFile, NoSpaceLeavesNothingBehind) {
 
 TEST(EmulatedFile, NoSpaceLeavesTheOldRegionAsItWas) {
   ScratchDir dir;
-  { std::ofstream(dir / "r") << std::string(kSize, 'x'); }
+  {
+    std::ofstream(dir / "r") << std::string(kSize, 'x');
+  }
   EXPECT_EQ(CreateEmulatedFile(dir / "r", TooMuch(dir / ""), true).error().code, ENOSPC);
   EXPECT_EQ(std::filesystem::file_size(dir / "r"), kSize);
   std::ifstream file(dir / "r");

@@ -72,7 +72,9 @@ TEST_P(RegionOn, IsFullyAllocatedAndPrivateToItsOwner) {
 }
 
 TEST_P(RegionOn, HolesOfACopiedRegionAreFilledAtOpen) {
-  { std::ofstream(path_).put('x'); }
+  {
+    std::ofstream(path_).put('x');
+  }
   ASSERT_EQ(truncate(path_.c_str(), kSize), 0);
   ASSERT_TRUE(Region::Open(path_, {}));
   struct stat file;
@@ -185,7 +187,9 @@ TEST(Region, RefusesWhatCannotBeARegion) {
   EXPECT_EQ(Region::Open(dir / "none", {}).error().code, ENOENT);
   EXPECT_EQ(Region::Open("/dev", {.read_only = true}).error().code, EINVAL);
   EXPECT_FALSE(Region::Open("/dev/null", {}));
-  { std::ofstream(dir / "small") << "few bytes"; }
+  {
+    std::ofstream(dir / "small") << "few bytes";
+  }
   auto small = Region::Open(dir / "small", {});
   ASSERT_FALSE(small);
   EXPECT_EQ(small.error().code, EINVAL);
