@@ -52,7 +52,10 @@ struct holdfast_reflink {
 
 /* ---- Layout -----------------------------------------------------------------------------------
  * Where the bytes of [offset, offset + length) are in the region. Paged: ask again from `next`
- * until `next` reaches the end asked for (or the file's). A snapshot: only a lease keeps it true.
+ * until `next` reaches the end asked for (or the file's). With `lease` 0 it is a snapshot that may
+ * be old by the time it is read. With a lease of this descriptor over the range, what is shown
+ * counts as mapped by the caller until the lease is returned; unwritten blocks are then shown as
+ * holes. ENOENT: no such lease; ESTALE: it was recalled.
  */
 #define HOLDFAST_HOLE 0u      /* region_offset is 0 */
 #define HOLDFAST_UNWRITTEN 1u /* allocated, reads zero */
@@ -72,6 +75,7 @@ struct holdfast_layout {
   uint32_t flags; /* 0 */
   uint64_t offset;
   uint64_t length; /* 0 = to the end of the file */
+  uint64_t lease;  /* 0, or what LEASE gave */
   uint64_t next;   /* out: file offset after the last extent */
   uint32_t count;  /* out: extents filled in */
   uint32_t reserved;
@@ -81,9 +85,10 @@ struct holdfast_layout {
 /* ---- Leases and pins (semantics L1, L12, L13) -------------------------------------------------
  * A lease is the right to map a range at the layout LAYOUT tells, until it is recalled (poll:
  * POLLPRI). A write lease first allocates and unshares its range. The holder gives it back with
- * RETURN (`lease`; all of it, or the part [offset, offset + length), length 0 = all), within `break_seconds` of a recall; after that it is void, but pages it still has mapped
- * stay busy. LEASE and PIN wait (EINTR) while the range is being changed. EAGAIN: conflicts with
- * another's lease; ENOSPC: more leases or pins than the mount allows one process; EOPNOTSUPP:
+ * RETURN (`lease`; all of it, or the part [offset, offset + length), length 0 = all), within
+ * `break_seconds` of a recall; after that it is void, but pages it still has mapped stay busy.
+ * LEASE and PIN wait (EINTR) while the range is being changed. EAGAIN: conflicts with another's
+ * lease; ENOSPC: more leases or pins than the mount allows one process; EOPNOTSUPP:
  * cache=writeback, or a long-term pin without a lease. Closing the descriptor returns everything
  * taken through it. */
 #define HOLDFAST_LEASE_WRITE 1u
