@@ -3,25 +3,20 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <span>
-#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "daxcore/result.h"
+#include "fsmeta/block_run.h"
 #include "fsmeta/btree.h"
 #include "fsmeta/format.h"
+#include "fsmeta/free_space.h"
+#include "fsmeta/group_bitmap.h"
 #include "fsmeta/journal.h"
 #include "fsmeta/transaction.h"
 
 namespace holdfast::fsmeta {
-
-/// A run of blocks, all in one group.
-struct BlockRun {
-  Pfn start;
-  BlockCount length;
-  auto operator<=>(const BlockRun&) const = default;
-};
 
 /// What an allocation is for: who may dig into the reserve that keeps removal possible.
 enum class AllocFor {
@@ -38,47 +33,65 @@ struct SpaceTotals {
   BlockCount available;
 };
 
-/// Owns the DRAM free-space indexes (built per group at first use from its bitmap) and changes the
-/// bitmaps through transactions. Thread-safe. Blocks freed by a transaction can be handed out again
-/// only after its commit; blocks taken by one return to the index if it aborts. Survives a crash:
-/// the bitmaps and the groups' counts only.
+/// Runs of blocks, in ascending order.
+using BlockRuns = absl::InlinedVector<BlockRun, 4>;
+
+/// Changes the bitmaps through transactions, and keeps the free space that DRAM knows in step with
+/// them. Thread-safe. Blocks taken by a transaction are out of reach for others at once and come
+/// back if it aborts; blocks freed by one can be handed out again only after its commit. A block
+/// that is referenced but belongs to no file (rule L11) is simply never freed here until the last
+/// reference is gone. Survives a crash: the bitmaps and the groups' counts only.
+///
+/// Whatever fails with anything but ENOSPC may leave the transaction half changed: abort it. After
+/// ENOSPC it is as it was before the call and may go on.
 class Allocator : public SpillSource {
  public:
-  explicit Allocator(Medium& medium);
-  ~Allocator() override;
+  explicit Allocator(Medium& medium) : medium_(medium), space_(medium) {}
 
-  /// One run of up to `want` blocks, at least one (ENOSPC otherwise). Near `goal` if it is not 0;
-  /// runs of 512 blocks or more start on a 2 MiB boundary while such runs exist, smaller ones fill
-  /// holes. With `exact`, all `want` blocks in one run or ENOSPC. Takes kGroup locks.
+  /// One run of up to `want` (> 0) blocks, at least one (ENOSPC otherwise). Near `goal` if it is
+  /// not 0; runs of 512 blocks or more start on a 2 MiB boundary while such runs exist, smaller
+  /// ones fill holes. With `exact`, all `want` blocks in one run or ENOSPC. Takes the kGroup lock
+  /// of the group that has the run, which may answer ERESTART.
   Result<BlockRun> Allocate(Transaction& tx, BlockCount want, Pfn goal, AllocFor purpose,
                             bool exact = false);
-  /// Runs that add up to `want`, all or ENOSPC.
-  Result<absl::InlinedVector<BlockRun, 4>> AllocateAll(Transaction& tx, BlockCount want, Pfn goal,
-                                                       AllocFor purpose);
-  /// Clears the bits; EUCLEAN if a block is already free. Free for others after the commit.
+  /// Runs that add up to `want` (> 0), all or ENOSPC. Locks as Allocate.
+  Result<BlockRuns> AllocateAll(Transaction& tx, BlockCount want, Pfn goal, AllocFor purpose);
+  /// Clears the bits. EUCLEAN: a block is already free, outside the filesystem or of the
+  /// filesystem's own fixed metadata, or the run leaves its group; then nothing was changed. Free
+  /// for others after the commit. Takes the kGroup lock.
   Result<void> Free(Transaction& tx, BlockRun run);
-  /// The blocks stay allocated on the medium and out of reach (quarantine) or come back from it:
-  /// quarantined blocks are freed with `Free` as any others.
 
-  /// Group of a block, and the loaded group header (sees the transaction's edits).
-  uint64_t GroupOf(Pfn pfn) const;
-  uint64_t group_count() const;
-  /// The group's header to change; takes its kGroup lock.
+  /// Group of a block; block and group are inside the filesystem in all of these.
+  uint64_t GroupOf(Pfn pfn) const { return space_.GroupOf(pfn); }
+  uint64_t group_count() const { return space_.group_count(); }
+  /// The group's header to change; takes its kGroup lock. EUCLEAN: no such group.
   Result<GroupHeader*> EditGroup(Transaction& tx, uint64_t group);
+  /// The loaded group header (a transaction sees its edits). The caller holds the group's lock.
   Result<const GroupHeader*> ReadGroup(MetaReader& reader, uint64_t group) const;
 
-  /// Adds up the group headers at first use, then kept in step with commits. O(groups) once.
+  /// For statfs: right at all times; adds up the group headers at first use, O(groups) once.
   Result<SpaceTotals> Totals();
-  /// Is [run] entirely allocated on the medium? (fsck, assertions)
+  /// Is [run] entirely allocated on the medium? (fsck, assertions) The caller holds the group's
+  /// lock.
   Result<bool> IsAllocated(MetaReader& reader, BlockRun run) const;
 
   Result<Spill> Borrow(BlockCount n) override;
   void Return(const Spill& spill) override;
 
+  /// For tests of rule L11: called with every run handed out, lent ones included, before anybody
+  /// can use it, from the thread that asked. Set it before the first allocation.
+  void set_observer(std::function<void(BlockRun)> observer) { observer_ = std::move(observer); }
+
  private:
-  struct State;
+  Result<BlockRun> TakeRun(BlockCount want, Pfn goal, AllocFor purpose, bool exact);
+  void GiveBack(BlockRun run);
+  Result<void> MarkTaken(Transaction& tx, BlockRun run);
+  GroupBitmap BitmapOf(BlockRun run) const;
+  Result<void> CheckFreeable(BlockRun run) const;
+
   Medium& medium_;
-  std::unique_ptr<State> state_;
+  FreeSpace space_;
+  std::function<void(BlockRun)> observer_;
 };
 
 /// NodeSpace over an allocator: nodes near `goal`.
