@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import pathlib
-import signal
 import sys
 
 import data_path
@@ -102,7 +101,6 @@ class Bench:
 
 def main():
     chosen = parse(sys.argv[1:])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
     bench = Bench(chosen)
     facts = machine.describe(bench.programs, chosen.options)
     rows = []
@@ -111,8 +109,6 @@ def main():
             rows += bench.run(section)
     except BenchError as error:
         sys.exit(f"bench: {error}")
-    except KeyboardInterrupt:
-        sys.exit("bench: interrupted")
     if chosen.json:
         print(json.dumps({"machine": facts, "rows": [row.as_dict() for row in rows]}, indent=2))
     else:
