@@ -55,6 +55,22 @@ Result<void*> Transaction::Edit(const ObjectId& id) {
   return copies_.emplace(id.offset, std::move(copy)).first->second.bytes.get();
 }
 
+Result<std::byte*> Transaction::EditData(Pfn pfn) {
+  const uint64_t offset = ByteOffset(pfn);
+  const auto found = copies_.find(offset);
+  if (found != copies_.end() && found->second.is_data) return found->second.bytes.get();
+  if (found != copies_.end() || !medium_.Contains(pfn, BlockCount(1))) {
+    return Fail(EUCLEAN,
+                absl::StrFormat("block %d cannot be file data; run fsck.holdfast", pfn.value()));
+  }
+  Copy copy{{ObjectType{}, offset, kBlockSize, 0},
+            std::make_unique_for_overwrite<std::byte[]>(kBlockSize),
+            /*created=*/false,
+            /*is_data=*/true};
+  std::memcpy(copy.bytes.get(), medium_.region().At(offset), kBlockSize);
+  return copies_.emplace(offset, std::move(copy)).first->second.bytes.get();
+}
+
 void* Transaction::Create(const ObjectId& id) {
   Copy copy{id, std::make_unique<std::byte[]>(id.size), /*created=*/true};
   void* bytes = copy.bytes.get();
@@ -82,7 +98,7 @@ uint64_t Transaction::ChangedLines() const {
                          header_too |= at == 0;
                        });
     // Sealing changes the header of whatever changed.
-    lines += changed + (changed != 0 && !header_too ? 1 : 0);
+    lines += changed + (changed != 0 && !header_too && !copy.is_data ? 1 : 0);
   }
   return lines;
 }
@@ -108,7 +124,7 @@ Transaction::Changes Transaction::SealAndCollect(uint64_t sequence) {
         std::memcmp(copy.bytes.get(), medium_.region().At(offset), copy.id.size) == 0) {
       continue;
     }
-    SealObject(copy.bytes.get(), copy.id, medium_.uuid(), sequence);
+    if (!copy.is_data) SealObject(copy.bytes.get(), copy.id, medium_.uuid(), sequence);
     edited.push_back(&copy);
   }
   std::ranges::sort(edited, {}, [](const Copy* copy) { return copy->id.offset; });

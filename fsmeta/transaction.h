@@ -56,6 +56,11 @@ class Transaction : public MetaReader {
     static_assert(sizeof(T) == kMetadataBlock);
     return static_cast<T*>(Create({type, ByteOffset(pfn), kMetadataBlock, owner}));
   }
+  /// A DRAM copy of a block of file data, to change some of its bytes together with the metadata:
+  /// what differs at the commit is journaled. Nobody else may store to the block until then, nor
+  /// this thread in any other way; the caller's locks see to that. EUCLEAN: outside the filesystem,
+  /// or this transaction knows the block as metadata.
+  Result<std::byte*> EditData(Pfn pfn);
   /// Forgets the edits of a metadata block that this transaction frees, and after the commit what
   /// was known of it.
   void Discard(Pfn pfn);
@@ -88,6 +93,7 @@ class Transaction : public MetaReader {
     ObjectId id;
     std::unique_ptr<std::byte[]> bytes;
     bool created = false;
+    bool is_data = false;  ///< file data: has no header
   };
   /// The lines that differ from the medium, ascending, and where their new bytes are.
   struct Changes {

@@ -168,6 +168,51 @@ TEST_F(TransactionTest, CreatingOverAnEditedBlockIsCorruption) {
   EXPECT_EQ(before, parts_.Image());
 }
 
+TEST_F(TransactionTest, FileDataChangesWithTheMetadataAndOnlyWhereItDiffers) {
+  const Pfn at = parts_.first_free();
+  const std::string old(kBlockSize, 'o');
+  Region& region = parts_.medium().region();
+  region.persist().CopyNt(region.Target(ByteOffset(at)), old.data(), old.size());
+  const auto data = [&] {
+    return std::string(reinterpret_cast<const char*>(region.At(at)), kBlockSize);
+  };
+  const auto edit = [&](Transaction& tx) -> Result<void> {
+    HOLDFAST_ASSIGN(std::byte * bytes, tx.EditData(at));
+    std::memset(bytes + 100, 'n', 200);
+    EXPECT_EQ(*tx.EditData(at), bytes);
+    EXPECT_EQ(data(), old);
+    EXPECT_EQ(tx.ChangedLines(), 4U);
+    return {};
+  };
+  EXPECT_FALSE(parts_.runner().Run([&](Transaction& tx) -> Result<void> {
+    HOLDFAST_TRY(edit(tx));
+    return Fail(EXDEV);
+  }));
+  EXPECT_EQ(data(), old);
+  ASSERT_TRUE(parts_.runner().Run(edit));
+  EXPECT_EQ(data(), std::string(100, 'o') + std::string(200, 'n') + std::string(3796, 'o'));
+}
+
+TEST_F(TransactionTest, MetadataIsNoFileData) {
+  EXPECT_EQ(parts_.runner()
+                .Run([&](Transaction& tx) -> Result<void> {
+                  HOLDFAST_TRY(EditOrphans(tx));
+                  HOLDFAST_TRY(tx.EditData(parts_.orphan_block()));
+                  return {};
+                })
+                .error()
+                .code,
+            EUCLEAN);
+  EXPECT_EQ(parts_.runner()
+                .Run([&](Transaction& tx) -> Result<void> {
+                  HOLDFAST_TRY(tx.EditData(Pfn(uint64_t{1} << 50)));
+                  return {};
+                })
+                .error()
+                .code,
+            EUCLEAN);
+}
+
 TEST_F(TransactionTest, CallbacksRunForWhatHappened) {
   std::string log;
   ASSERT_TRUE(parts_.runner().Run([&](Transaction& tx) -> Result<void> {
