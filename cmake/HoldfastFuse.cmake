@@ -37,6 +37,7 @@ holdfast_fuse_feature(CUSTOM_IO "return reinterpret_cast<void*>(&fuse_session_cu
 holdfast_fuse_feature(PARALLEL_DIRECT_WRITES
   "fuse_file_info f{}; f.parallel_direct_writes = 1; return f.parallel_direct_writes;")
 holdfast_fuse_feature(NOFLUSH "fuse_file_info f{}; f.noflush = 1; return f.noflush;")
+holdfast_fuse_feature(KILL_SUIDGID "fuse_file_info f{}; f.kill_suidgid = 1; return f.kill_suidgid;")
 holdfast_fuse_feature(TMPFILE "fuse_lowlevel_ops o{}; return o.tmpfile == nullptr;")
 holdfast_fuse_feature(STATX "fuse_lowlevel_ops o{}; return o.statx == nullptr;")
 holdfast_fuse_feature(EXPIRE_ONLY

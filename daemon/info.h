@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a mount says about itself (`holdfast info MNT`, SIGUSR1).
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/service.h"
+
+namespace holdfast::daemon {
+
+/// One object: program, region, filesystem, space, options, features, counters, layouts.
+nlohmann::json InfoOf(Service& service);
+
+/// The counters by themselves: per operation the count, the errors and the latency.
+nlohmann::json CountersOf(const Service& service);
+
+}  // namespace holdfast::daemon

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every operation of a mount works with.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "daemon/features.h"
+#include "daemon/handle_table.h"
+#include "daemon/metrics.h"
+#include "daemon/options.h"
+#include "daemon/parking_lot.h"
+#include "daemon/snapshots.h"
+#include "daemon/worker_pool.h"
+#include "fsmeta/filesystem.h"
+
+namespace holdfast::daemon {
+
+/// Threads for reruns of parked requests. They run to their end without waiting, so few are enough.
+inline constexpr size_t kRerunThreads = 4;
+
+/// Owns the mounted filesystem and everything the daemon keeps beside it. Thread-safe. What
+/// survives a crash is in the filesystem; the rest is made anew.
+class Service {
+ public:
+  Service(Options options, std::unique_ptr<fsmeta::Filesystem> filesystem)
+      : options_(std::move(options)), filesystem_(std::move(filesystem)) {}
+
+  fsmeta::Filesystem& filesystem() { return *filesystem_; }
+  const Options& options() const { return options_; }
+  Metrics& metrics() { return metrics_; }
+  const Metrics& metrics() const { return metrics_; }
+  HandleTable& handles() { return handles_; }
+  Snapshots& snapshots() { return snapshots_; }
+  ParkingLot& parking_lot() { return parking_lot_; }
+  const ParkingLot& parking_lot() const { return parking_lot_; }
+  WorkerPool& workers() { return workers_; }
+
+  /// Set once, while INIT is answered and before any other request.
+  void SetFeatures(const Features& features) {
+    features_ = features;
+    negotiated_.Notify();
+  }
+  const Features& features() const { return features_; }
+  /// Waits for INIT; false if it did not come in that time.
+  bool WaitUntilNegotiated(absl::Duration timeout) {
+    return negotiated_.WaitForNotificationWithTimeout(timeout);
+  }
+  /// Where it is mounted; empty in tests without a mount.
+  void set_mountpoint(std::string path) { mountpoint_ = std::move(path); }
+  const std::string& mountpoint() const { return mountpoint_; }
+
+  /// No more requests come: answers those that are parked and waits for those that run. Writes lazy
+  /// timestamps.
+  daxcore::Result<void> Finish();
+
+ private:
+  const Options options_;
+  std::unique_ptr<fsmeta::Filesystem> filesystem_;
+  Features features_;
+  absl::Notification negotiated_;
+  std::string mountpoint_;
+  Metrics metrics_;
+  HandleTable handles_;
+  Snapshots snapshots_;
+  WorkerPool workers_{kRerunThreads};
+  ParkingLot parking_lot_{workers_};
+};
+
+}  // namespace holdfast::daemon
