@@ -17,16 +17,16 @@ namespace holdfast::daxcore {
 struct LayoutState;
 
 /// Kept by the caller with a request that may wait for clients, from its first run to its reply.
-/// While the request is parked its ranges count as about to change: sessions that hold nothing of
-/// the inode get no new lease there (so that recalled leases are not taken again at once), but
-/// whoever holds something may go on and finish (L4). One run at a time; `Interrupt` from any
-/// thread.
+/// While the request lives, ranges it had to wait for count as about to change: sessions that hold
+/// nothing of the inode get no new lease there (so that recalled leases are not taken again at
+/// once), but whoever holds something may go on and finish (L4). One run at a time; `Interrupt`
+/// from any thread.
 class BreakAttempt {
  public:
-  /// `operation` and `pid` are what `holdfast busy` shows; `session` is the caller's own, if it is
-  /// a client: a local write does not recall its own leases.
+  /// `operation` and `pid` are what `holdfast busy` shows. `session`: of a plain write by a client,
+  /// its own, whose leases the write does not recall; no other operation may name one.
   explicit BreakAttempt(std::string operation = "", pid_t pid = 0, SessionId session = {});
-  /// The request is over: leases may be taken again.
+  /// The request is over.
   ~BreakAttempt();
   BreakAttempt(const BreakAttempt&) = delete;
   BreakAttempt& operator=(const BreakAttempt&) = delete;
@@ -38,22 +38,25 @@ class BreakAttempt {
 
   /// Not interruptible (the break of a dying inode, L10). Before the first run.
   void IgnoreInterrupts() { interruptible_ = false; }
-  /// Instead of the mount's: what to do with busy pages, and when. Before the first run.
+  /// Instead of the mount's: what to do with busy pages, and when. A timeout of 0 is for ever,
+  /// except with kQuarantine, where it means at once. Before the first run.
   void OverridePolicy(BusyPolicy policy, std::chrono::milliseconds busy_timeout);
   /// Never wait: what would block fails with EAGAIN. Before the first run.
   void NeverWait() { may_wait_ = false; }
 
-  SessionId session() const { return session_; }
-
  private:
   friend class LayoutManager;
-  friend struct LayoutState;
 
-  // One inode this request waits on.
+  // A range of an inode that this request had to wait for.
   struct Place {
     std::shared_ptr<LayoutState> state;
     FileRange range;
     BreakReason reason;
+    std::optional<TimePoint> started;  // the wait that is going on
+  };
+  struct Policy {
+    BusyPolicy busy;
+    std::optional<std::chrono::milliseconds> timeout;  // none: for ever
   };
 
   const std::string operation_;
@@ -62,11 +65,8 @@ class BreakAttempt {
   std::atomic<bool> interrupted_{false};
   bool interruptible_ = true;
   bool may_wait_ = true;
-  std::optional<std::pair<BusyPolicy, std::chrono::milliseconds>> policy_;
-
-  std::optional<TimePoint> started_;  // first time it had to wait
-  std::chrono::system_clock::time_point since_;
-  absl::InlinedVector<Place, 2> places_;  // where it is registered as waiting
+  std::optional<Policy> policy_;
+  absl::InlinedVector<Place, 2> places_;
 };
 
 }  // namespace holdfast::daxcore

@@ -29,6 +29,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -49,6 +50,8 @@
 namespace holdfast::daxcore {
 
 class LayoutManager;
+struct Aftermath;
+struct HeldPin;
 struct LayoutState;
 
 /// The layout of one live inode: a lock, and a pointer that stays null until somebody leases, maps
@@ -197,16 +200,74 @@ class LayoutManager {
   friend class BreakAttempt;
   friend struct LayoutState;
 
-  LayoutManager(PageTable& table, Timer& timer, Options options);
+  // What one run of a break found.
+  struct Findings {
+    bool recall_pending = false;  // a lease that is not void yet
+    bool busy = false;
+    std::optional<Pfn> page;  // the first busy one; none if it cannot be known
+    uint64_t epoch = 0;       // of the state, when this was found
+  };
+  // What a process holds, against the limits.
+  struct Usage {
+    uint64_t leases = 0;
+    uint64_t pins = 0;
+    uint64_t pinned_blocks = 0;
+  };
+
+  LayoutManager(PageTable& table, Timer& timer, Options options, MappingId quarantine_name);
+
+  LayoutState* EnsureState(InodeLayout& layout);
+  std::vector<std::shared_ptr<LayoutState>> States() const;
+  void Finish(Aftermath& after);
+
+  Findings Examine(LayoutState& state, FileRange range, BreakReason reason, SessionId own);
+  Result<BreakOutcome> Decide(LayoutState& state, FileRange range, BreakReason reason,
+                              BreakAttempt& attempt, const Findings& found);
+  BreakOutcome CollectBusy(LayoutState& state, FileRange range);
+  BreakAttempt::Place& Enter(BreakAttempt& attempt, LayoutState& state, FileRange range,
+                             BreakReason reason, bool gates);
+  BreakAttempt::Policy PolicyOf(const BreakAttempt& attempt) const;
+  Result<void> MayWait(const BreakAttempt& attempt);
+  std::shared_ptr<Waitable> WaitFor(LayoutState& state, FileRange range, uint64_t epoch,
+                                    std::optional<Pfn> page, std::optional<TimePoint> deadline);
+  std::optional<FileRun> FirstBusy(LayoutState& state, FileRange& range);
+
+  // A timer callback that does nothing once the manager is gone.
+  std::move_only_function<void()> Anchored(std::move_only_function<void(LayoutManager&)> fn);
+  void LeaseTimeUp(const std::weak_ptr<LayoutState>& weak);
+
+  Findings RecallConflicts(LayoutState& state, const LeaseRequest& request,
+                           const BreakAttempt& attempt, Aftermath& after);
+  Result<LeaseId> Grant(LayoutState& state, const LeaseRequest& request);
+  Result<LeaseId> AwaitLease(LayoutState& state, FileRange range, BreakAttempt& attempt,
+                             const Findings& found);
+  Result<BlockCount> InsertStep(LayoutState& state, const MappedExtent& extent, bool write);
+  Result<LayoutExtent> MapStep(LayoutState& state, SessionId session, LeaseId id, FileRange range,
+                               ExtentMapper& mapper);
+  static Result<void> MayPin(const LayoutState& state, const HeldPin& pin);
+  Result<void> PinAll(LayoutState& state, HeldPin& pin, ExtentMapper& mapper);
+
+  bool Charge(const ProcessId& process, const Usage& more);
+  void Discharge(const ProcessId& process, const Usage& less);
+  Result<void> Record(LayoutState& state, const Holder& holder);
+  void FormerDied(Ino ino, const ProcessId& process);
 
   PageTable& table_;
   Timer& timer_;
   QuarantineStore* const store_;
   LayoutEvents* const events_;
+  const MappingId quarantine_name_;
   LayoutMetrics metrics_;
   std::unique_ptr<class Quarantine> quarantine_;
+  std::atomic<uint64_t> next_id_{1};  // of leases and pins
   mutable absl::Mutex mutex_;
   LayoutPolicy policy_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<ProcessId, Usage> usage_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<LayoutState*> states_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Ino, std::vector<ProcessId>> formers_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> any_formers_{false};
+  struct Anchor;
+  const std::shared_ptr<Anchor> anchor_;
 };
 
 }  // namespace holdfast::daxcore

@@ -2,6 +2,7 @@
 // Counters of the layout machinery, for `holdfast info` and monitoring.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -37,13 +38,13 @@ class LatencyHistogram {
 
 /// Monotonic counts since start. Thread-safe.
 struct LayoutMetrics {
-  std::atomic<uint64_t> breaks{0};          ///< break requests that found anything mapped or leased
-  std::atomic<uint64_t> waits{0};           ///< times one had to wait
-  std::atomic<uint64_t> interrupts{0};      ///< waits that ended with EINTR (L5)
-  std::atomic<uint64_t> recalls{0};         ///< leases recalled
-  std::atomic<uint64_t> lease_timeouts{0};  ///< recalled leases that became void (L13)
-  std::atomic<uint64_t> busy_timeouts{0};   ///< breaks that gave up waiting (L14)
-  std::atomic<uint64_t> busy_failures{0};   ///< breaks refused with EBUSY (L14)
+  std::atomic<uint64_t> breaks{0};              ///< break requests that met a lease or a busy page
+  std::atomic<uint64_t> waits{0};               ///< times one had to wait
+  std::atomic<uint64_t> interrupts{0};          ///< waits that ended with EINTR (L5)
+  std::atomic<uint64_t> recalls{0};             ///< leases recalled
+  std::atomic<uint64_t> lease_timeouts{0};      ///< recalled leases that became void (L13)
+  std::atomic<uint64_t> busy_timeouts{0};       ///< breaks that gave up waiting (L14)
+  std::atomic<uint64_t> busy_failures{0};       ///< breaks refused with EBUSY (L14)
   std::atomic<uint64_t> quarantined_blocks{0};  ///< blocks that ever went into quarantine
   std::atomic<uint64_t> failures{0};            ///< media failures reported
   std::atomic<uint64_t> holders_told{0};        ///< leases and pins told of a failure (F3)

@@ -112,7 +112,7 @@ struct HolderInfo {
     kLongTermPin,  ///< pin under a lease
     kFormer,       ///< may hold anything of the inode since before this daemon started
   };
-  Kind kind;
+  Kind kind = Kind::kLease;
   Holder holder;
   Ino ino{0};
   FileRange range;
@@ -121,7 +121,7 @@ struct HolderInfo {
   LeaseState lease_state = LeaseState::kActive;
   BlockCount mapped{0};  ///< of a lease: blocks it holds mapping references to
   uint64_t id = 0;       ///< LeaseId or PinId
-  std::chrono::system_clock::time_point since;
+  std::chrono::system_clock::time_point since{};
 };
 
 /// What a line of `holdfast busy` says of an operation that waits.

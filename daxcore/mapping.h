@@ -2,8 +2,8 @@
 // The entries of one inode's address space: which pages are mapped at which blocks.
 #pragma once
 
-#include <functional>
 #include <optional>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "daxcore/page_table.h"
@@ -41,11 +41,14 @@ enum class Drop {
 /// Owns the entries of one address space, as ordered runs, and keeps the descriptors in step: a
 /// page is associated with this mapping exactly while an entry with pages covers it. O(log n) per
 /// run. Not thread-safe: guarded by the inode's entry lock. Nothing survives the process.
+///
+/// The order of an entry is the one it was associated with, or smaller after a split; the
+/// descriptors may be split further on behalf of another file that shares the pages.
 class Mapping {
  public:
   /// `table` outlives the mapping; `id` is its name there and is given back by the destructor.
   Mapping(PageTable& table, MappingId id) : table_(table), id_(id) {}
-  /// Drops every entry, as kInvalidate with the dirty ones.
+  /// Drops every entry.
   ~Mapping();
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
@@ -54,42 +57,53 @@ class Mapping {
   size_t run_count() const { return runs_.size(); }
   MappingId id() const { return id_; }
 
-  /// Puts entries for `run` in place, in pages as large as alignment and the region's geometry
-  /// allow (C1, C8). What was there and differs in page or kind is disassociated first, then the
-  /// new is associated (E5); what is there already stays, gaining `dirty` (P8). A compound met only
-  /// partly is split first (C4). Errors of PageTable::Associate; then nothing of `run` beyond what
-  /// the result says is changed. EBUSY if an entry in the way is locked.
+  /// One bounded step (at most kBatch pages, C7) of putting entries for `run` in place, in pages as
+  /// large as alignment and the region's geometry allow (C1). What was there with another page, or
+  /// none, is disassociated first, then the new one is associated (E5); what is there already stays
+  /// (P8), gaining `dirty`. Where pages of another order are in use, a compound met only partly is
+  /// split (C4), else the smaller order is taken. `done` may be short without an error: go on from
+  /// there. Errors: those of PageTable::Associate, EBUSY if an entry in the way is locked.
   Progress Insert(const FileRun& run, bool shared, bool dirty);
-  /// As Insert, for blocks without pages (kEntryZero or kEntryEmpty). Entries with pages that
-  /// anybody references are EBUSY.
-  Result<void> InsertPageless(FileRange range, EntryFlags kind);
-  /// Drops the entries in `range`; a compound that is only partly inside is split first (C4).
-  /// Nothing inside may be locked.
-  void Remove(FileRange range, Drop how);
-  /// The entries of `pages` inside this mapping at `run` move to the mapping `to` (quarantine).
-  void HandOver(const FileRun& run, Mapping& to);
+  /// Puts entries without pages (kEntryZero or kEntryEmpty) where there are none with pages (P7).
+  void InsertPageless(FileRange range, EntryFlags kind);
+  /// One bounded step of dropping the entries in `range`; a compound that is only partly inside is
+  /// split first (C4). None of them may be locked. Returns how far it came: `range.end` when it is
+  /// done.
+  FileBlock Remove(FileRange range, Drop how);
+  /// Splits compounds that `range` covers only partly (C4), so that references to it can be taken.
+  void SplitAround(FileRange range);
+  /// What is mapped of `run` leaves, with its references, for the mapping `to`, where a page's
+  /// index is its number (quarantine). Returns the pages that were mapped.
+  std::vector<PfnRange> HandOver(const FileRun& run, MappingId to);
 
   /// The run that covers `block`.
   std::optional<EntryRun> Find(FileBlock block) const;
-  /// The first run that ends after `from` and starts before `limit`, clipped to both.
-  std::optional<EntryRun> Next(FileBlock from, FileBlock limit) const;
-  /// The first page inside `range`, in index order, that anybody references, as a run of such (L3).
-  std::optional<FileRun> NextReferenced(FileRange range) const;
+  /// The first run that ends after `range.start` and starts before its end, clipped to it.
+  std::optional<EntryRun> Next(FileRange range) const;
+  /// The first pages at or after `range.start`, in index order, that anybody references (L3). One
+  /// bounded step: `range.start` moves to where the search goes on; nothing is left when it is
+  /// empty.
+  std::optional<FileRun> NextReferenced(FileRange& range) const;
 
-  /// The first dirty, unlocked entry in `range`, whole, from its aligned start (E3).
+  /// The first dirty entry that overlaps `range`: whole, from its aligned start (E3).
+  /// Single pages come up to 512 at a time.
   std::optional<EntryRun> NextDirty(FileRange range) const;
-  /// Marks the entry `seen` locked, if it still is what was seen: same place, same page (E3).
+  /// Locks the entry `seen`, if it still is what was seen: same place, same pages, dirty, unlocked
+  /// (E3).
   bool Lock(const EntryRun& seen);
   /// Unlocks it; with `clean` it is dirty no more.
   void Unlock(const EntryRun& seen, bool clean);
-  /// Entries in `range` that have pages become dirty.
-  void MarkDirty(FileRange range);
-
-  /// Calls `fn` for each run that overlaps `range`, clipped, in order.
-  void ForEach(FileRange range, const std::function<void(const EntryRun&)>& fn) const;
 
  private:
   using Runs = absl::btree_map<FileBlock, EntryRun>;  // by run.index
+
+  Runs::const_iterator FirstEndingAfter(FileBlock block) const;
+  Progress AddPages(const FileRun& gap, PageOrder largest, bool shared, uint8_t flags);
+  Progress MakeWay(const FileRun& rest, PageOrder order, bool shared, uint8_t flags);
+  void CutAt(FileBlock block);
+  void SplitEntryAt(FileBlock block);
+  void Add(EntryRun entry);
+  void SetFlags(FileRange range, uint8_t set, uint8_t clear);
 
   PageTable& table_;
   const MappingId id_;

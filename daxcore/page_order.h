@@ -28,15 +28,4 @@ constexpr Pfn HeadOf(Pfn pfn, PageOrder order) {
   return Pfn(AlignDown(pfn.value(), BlocksOf(order).value()));
 }
 
-/// The largest order up to `geometry` at which both numbers are aligned and `length` suffices.
-constexpr PageOrder LargestOrder(Pfn pfn, FileBlock index, BlockCount length, PageOrder geometry) {
-  PageOrder order = geometry;
-  while (order != PageOrder::k4K &&
-         (!IsAligned(pfn.value(), order) || !IsAligned(index.value(), order) ||
-          length < BlocksOf(order))) {
-    order = Smaller(order);
-  }
-  return order;
-}
-
 }  // namespace holdfast::daxcore

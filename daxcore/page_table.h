@@ -11,34 +11,17 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/inlined_vector.h"
 #include "absl/synchronization/mutex.h"
+#include "daxcore/descriptor_array.h"
 #include "daxcore/page_order.h"
-#include "daxcore/range_set.h"
 #include "daxcore/ranges.h"
 #include "daxcore/result.h"
+#include "daxcore/wake_once.h"
 
 namespace holdfast::daxcore {
 
 /// Names one address space in descriptors. 0 is "none".
 using MappingId = Quantity<struct MappingIdTag, uint32_t>;
-
-/// One page's record (semantics section 1). All zero is IDLE, so untouched memory needs no start-up
-/// (C2). Of a compound only the head is used (C2); its tails stay zero.
-///
-/// Notes: the page is IDLE iff mapping == 0 and union_value == 0; then refs, maps and order are 0
-/// too. SHARED(n) iff mapping == 0 and union_value == n >= 1 (P1). OWNED iff mapping != 0;
-/// union_value is then the file's block index (P6). maps <= refs (P12).
-struct PageDescriptor {
-  uint64_t union_value : 48;  ///< index of the owner's block (OWNED) or share count (SHARED)
-  uint64_t order : 2;         ///< PageOrder
-  uint64_t unused : 14;
-  uint64_t mapping : 24;  ///< MappingId, 0 = null
-  uint64_t refs : 20;     ///< R: everything that may still touch the page
-  uint64_t maps : 20;     ///< C: those of them that come from mappings
-};
-static_assert(sizeof(PageDescriptor) == 16);
 
 /// State of a page as in the table of semantics section 1.
 enum class PageState : uint8_t { kIdle, kOwned, kShared };
@@ -74,11 +57,6 @@ struct Progress {
   int code = 0;
 };
 
-/// A page that still had references when nothing may have any (C6).
-struct PageLeak {
-  PageInfo page;
-};
-
 /// Owns the descriptors of a region, in DRAM only: nothing here survives the process. All
 /// transitions of semantics section 1 are here and nowhere else. Thread-safe; callbacks of waiters
 /// run on the caller's thread, with no lock of the table held.
@@ -97,7 +75,7 @@ class PageTable {
   PageTable(const PageTable&) = delete;
   PageTable& operator=(const PageTable&) = delete;
 
-  BlockCount pages() const { return pages_; }
+  BlockCount pages() const { return descriptors_->pages(); }
   PageOrder geometry() const { return geometry_; }
 
   /// A name for the address space of `ino`. ENFILE when 2^24 are in use.
@@ -113,9 +91,10 @@ class PageTable {
   /// page of another order is EEXIST (C4: split it or come with its order). ERANGE outside the
   /// table.
   Progress Associate(MappingId mapping, const FileRun& run, PageOrder order, bool shared);
-  /// OWNED or SHARED(1) -> IDLE, SHARED(n) -> SHARED(n-1) (P4, P5), for every page in `pages`, at
-  /// whatever order they have by now. Each was associated with `mapping`. Counts the canary (P9).
-  void Disassociate(MappingId mapping, PfnRange pages, Disassociation why);
+  /// OWNED or SHARED(1) -> IDLE, SHARED(n) -> SHARED(n-1) (P4, P5), for every page of `run`, at
+  /// whatever order they have by now; whole pages. Each was associated with `mapping`. Counts the
+  /// canary (P9); a page that another mapping owns is left alone.
+  void Disassociate(MappingId mapping, const FileRun& run, Disassociation why);
   /// Splits each compound that `pages` covers only partly, until none is (C4): every part carries
   /// mapping, index or share, and both counts of the whole. A 1 GiB page becomes 2 MiB pages and
   /// only those that are partly covered become single ones. Wakes the waiters of what it splits.
@@ -135,35 +114,51 @@ class PageTable {
   /// The first run of pages inside `pages` that anybody references; O(log n) of the referenced
   /// runs.
   std::optional<PfnRange> NextReferenced(PfnRange pages) const;
-  /// Something that becomes ready when the page that holds `pfn` is idle, and also when it was
-  /// split.
-  std::shared_ptr<Waitable> WhenIdle(Pfn pfn);
+  /// Fires `wake` once, when the page that holds `pfn` is idle, or was split. False, and nothing
+  /// done, if it is idle now.
+  bool WakeWhenIdle(Pfn pfn, std::shared_ptr<WakeOnce> wake);
 
   PageInfo Describe(Pfn pfn) const;
   /// Calls `fn` for the pages of `range`, neighbours of the same state merged into one PageInfo
   /// whose `pages` is the run and whose `index` is the first one's. Holds no lock in `fn`.
   void ForEachRun(PfnRange range, const std::function<void(const PageInfo&)>& fn) const;
-  /// C6: every page that has a reference or is still associated, and every tail that was ever
-  /// referenced. Reads only descriptors near which something was ever mapped.
-  std::vector<PageLeak> FindLeaks() const;
+  /// C6: every page that is still associated or referenced, of any order, a page under a compound
+  /// too. Empty at unmount, unless something leaks. Reads only descriptors near which something was
+  /// mapped.
+  std::vector<PageInfo> FindLeaks() const;
 
   /// Times the canary of P9 fired. Zero unless there is a bug.
   uint64_t canary_hits() const { return canary_hits_.load(std::memory_order_relaxed); }
-  /// What to do when it fires, after counting: tests put nothing here; by default debug builds
-  /// abort. Called with the page, the inode that let go and the block index.
-  void OnCanary(std::function<void(const PageInfo&, Ino, FileBlock)> fn);
+  /// Told of each, after counting, with the page, the inode that let go and its block index. If it
+  /// answers false, as when there is none, debug builds abort. Set once, before the first mapping.
+  using CanaryHook = std::function<bool(const PageInfo&, Ino, FileBlock)>;
+  void SetCanaryHook(CanaryHook hook) { canary_hook_ = std::move(hook); }
 
  private:
   struct Shard;
-  class IdleWait;
+  struct Names;
+  struct CanaryHit;
 
-  PageTable(BlockCount pages, PageOrder geometry);
+  PageTable(std::unique_ptr<DescriptorArray> descriptors, PageOrder geometry);
+  Shard& ShardOf(Pfn pfn) const;
+  bool Contains(PfnRange pages) const;
+  PageInfo Unpack(PageKey page) const;
+  PageInfo Glimpse(Pfn at, Pfn limit) const;
+  template <typename Batch>
+  void ForBatches(PfnRange pages, Batch batch) const;
+  template <typename Visit>
+  Pfn ForPages(PfnRange pages, Visit visit) const;
+  int AssociateOne(MappingId mapping, PageKey page, FileBlock index, bool shared);
+  bool DisassociateOne(MappingId mapping, PageKey page, Disassociation why);
+  void SplitAt(Pfn boundary);
+  void Report(const std::vector<CanaryHit>& hits);
 
-  BlockCount pages_;
-  PageOrder geometry_;
-  PageDescriptor* descriptors_ = nullptr;
+  const PageOrder geometry_;
+  const std::unique_ptr<DescriptorArray> descriptors_;
+  const std::unique_ptr<Shard[]> shards_;
+  const std::unique_ptr<Names> names_;
   std::atomic<uint64_t> canary_hits_{0};
-  std::unique_ptr<Shard[]> shards_;
+  CanaryHook canary_hook_;
 };
 
 }  // namespace holdfast::daxcore

@@ -46,30 +46,36 @@ struct QuarantinedRun {
 /// dead is. Thread-safe. The set itself is on the medium (fsmeta); this is its live half.
 class Quarantine {
  public:
-  /// `ino` is the inode under which descriptors show quarantined pages.
-  Quarantine(PageTable& table, MappingId id, Timer& timer, QuarantineStore* store);
-  ~Quarantine();
+  /// Names one group of pages that came in together.
+  using BatchId = uint64_t;
 
-  /// Pages of `former` come in, by hand-over from its mapping, after the removal has committed.
-  /// They may have become idle meanwhile: then they are released at once, on this thread.
-  /// `must_die`: processes whose references this daemon does not see (they held them before it
-  /// started).
-  void Admit(Mapping& former, Ino former_ino, std::span<const FileRun> runs,
-             std::vector<ProcessId> holders, std::vector<ProcessId> must_die);
-  /// A record of an earlier daemon of this boot, at mount: kept until all of `holders` are dead.
-  /// Pages whose holders are dead already are returned to the caller to release, not through the
-  /// store.
+  /// `name` is the mapping under which descriptors show quarantined pages. `store` may be null.
+  Quarantine(PageTable& table, MappingId name, Timer& timer, QuarantineStore* store);
+  ~Quarantine();
+  Quarantine(const Quarantine&) = delete;
+  Quarantine& operator=(const Quarantine&) = delete;
+
+  /// Begins a batch of pages that leave `former_ino` together. `must_die`: processes whose
+  /// references this daemon does not see (they held them before it started).
+  BatchId NewBatch(Ino former_ino, std::vector<ProcessId> holders, std::vector<ProcessId> must_die);
+  /// One bounded step of taking `run` into the batch, after its removal has committed: what of it
+  /// is mapped comes by hand-over from `former` (null: nothing is). Returns the blocks done. The
+  /// entry lock of `former` is held.
+  BlockCount Admit(BatchId id, Mapping* former, const FileRun& run);
+  /// The batch is complete: releases what became idle meanwhile. No lock may be held.
+  void Settle(BatchId id);
+  /// A record of an earlier daemon of this boot, at mount: kept until all of its holders are dead.
+  /// If they are: false, and nothing is done; the caller releases the pages itself.
   bool Restore(const QuarantinedRun& run);
   /// These pages just became idle (a Put's result): releases what is quarantined of them. O(1)
   /// while the quarantine is empty. No lock may be held.
   void OnIdle(std::span<const PfnRange> pages);
 
-  BlockCount blocks() const { return BlockCount(blocks_.load(std::memory_order_relaxed)); }
+  BlockCount blocks() const;
   std::vector<QuarantinedRun> List() const;
 
  private:
   struct State;
-  std::atomic<uint64_t> blocks_{0};
   std::shared_ptr<State> state_;
 };
 
