@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daxcore/layout.h"
+#include "daxcore/page_order.h"
 #include "daxcore/page_table.h"
 #include "daxcore/region.h"
 #include "daxcore/timer.h"
@@ -62,6 +63,8 @@ class Volume {
   daxcore::LayoutManager& layouts() { return *layouts_; }
   SpaceTools space() { return {*allocator_, *refcounts_, *reverse_map_}; }
   const MountOptions& options() const { return options_; }
+  /// What reading does to access times here: nothing at all where nothing can be written.
+  AtimeMode atime_mode() const { return medium_->read_only() ? AtimeMode::kNever : options_.atime; }
 
   /// EROFS on a read-only mount, EIO after a shutdown: the first line of every change.
   Result<void> CheckWritable() const;
@@ -72,6 +75,8 @@ class Volume {
   Volume() = default;
   Result<void> OpenMedium();
   Result<void> OpenParts();
+  Result<void> OpenLayouts();
+  daxcore::PageOrder Geometry() const;
 
   MountOptions options_;
   std::unique_ptr<Region> region_;

@@ -118,8 +118,8 @@ Result<bool> XattrStore::Erase(Transaction& tx, InodeSlot* slot, std::string_vie
 }
 
 Result<bool> XattrStore::FreeSome(Transaction& tx, InodeSlot* slot) const {
-  while (slot->xattr_block != 0) {
-    if (!tx.FitsLane(kLinesToFree)) return false;
+  for (bool fits = true; slot->xattr_block != 0; fits = tx.FitsLane(kLinesToFree)) {
+    if (!fits) return false;
     const Pfn at(slot->xattr_block);
     HOLDFAST_ASSIGN(XattrBlock * block, EditXattrs(tx, *slot, at));
     std::optional<XattrRecord> external;

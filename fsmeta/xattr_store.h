@@ -39,7 +39,8 @@ class XattrStore {
                      std::string_view value) const;
   /// Removes; false if it is not there. Needs no space.
   Result<bool> Erase(Transaction& tx, InodeSlot* slot, std::string_view name) const;
-  /// Frees all attributes, or as many as fit the transaction: true when none is left.
+  /// Frees all attributes, or as many as fit the transaction but at least one: true when none is
+  /// left.
   Result<bool> FreeSome(Transaction& tx, InodeSlot* slot) const;
 
  private:
