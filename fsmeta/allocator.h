@@ -64,6 +64,9 @@ class Allocator : public SpillSource {
   /// Group of a block; block and group are inside the filesystem in all of these.
   uint64_t GroupOf(Pfn pfn) const { return space_.GroupOf(pfn); }
   uint64_t group_count() const { return space_.group_count(); }
+  /// Can `run`, which may come from the medium, be part of a file? It is not empty, lies in one
+  /// group and outside of superblocks, group headers, bitmaps and journal lanes.
+  bool IsFileRun(BlockRun run) const { return space_.IsFileRun(run); }
   /// The group's header to change; takes its kGroup lock. EUCLEAN: no such group.
   Result<GroupHeader*> EditGroup(Transaction& tx, uint64_t group);
   /// The loaded group header (a transaction sees its edits). The caller holds the group's lock.

@@ -6,9 +6,11 @@
 
 #include <cstring>
 
+#include "fsmeta/btree_node.h"
 #include "fsmeta/group_layout.h"
 #include "fsmeta/inode_cluster.h"
 #include "fsmeta/journal.h"
+#include "fsmeta/owner.h"
 #include "fsmeta/superblock.h"
 
 namespace holdfast::fsmeta {
@@ -137,17 +139,13 @@ void WriteFirstInodes(Region& region, const Superblock& superblock) {
 // The extents of the first inodes, as the reverse map of group 0 has them.
 TreeNode MakeReverseMapLeaf(const Superblock& superblock) {
   const FirstBlocks first = FirstBlocksOf(superblock);
-  const uint64_t records[][4] = {{first.cluster.value(), kInoInodeFile, 0, kClusterBlocks},
-                                 {first.orphans.value(), kInoOrphanFile, 0, 1},
-                                 {first.quarantine.value(), kInoQuarantine, 0, 1}};
-  // One slot byte and one record each; a multiple of 8, so that the slots need no padding.
-  constexpr uint16_t kCapacity = sizeof(TreeNode::body) / (1 + sizeof(records[0])) / 8 * 8;
+  const Owner owners[] = {
+      {{first.cluster, BlockCount(kClusterBlocks)}, Ino(kInoInodeFile), FileBlock(0)},
+      {{first.orphans, BlockCount(1)}, Ino(kInoOrphanFile), FileBlock(0)},
+      {{first.quarantine, BlockCount(1)}, Ino(kInoQuarantine), FileBlock(0)}};
   TreeNode leaf{};
-  leaf.node.count = std::size(records);
-  leaf.node.capacity = kCapacity;
-  leaf.node.kind = static_cast<uint32_t>(TreeKind::kReverseMap);
-  for (uint16_t i = 0; i < kCapacity; ++i) leaf.body[i] = static_cast<uint8_t>(i);
-  std::memcpy(leaf.body + kCapacity, records, sizeof(records));
+  NodeEditor editor = NodeEditor::Format(&leaf, TreeKind::kReverseMap, /*level=*/0);
+  for (const Owner& owner : owners) editor.Insert(editor.count(), ToTreeRecord(owner));
   return leaf;
 }
 

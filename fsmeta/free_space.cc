@@ -188,18 +188,21 @@ BlockCount FreeSpace::FreeInGroup(uint64_t group) const {
   return BlockCount(groups_[group].free.load(std::memory_order_relaxed));
 }
 
-bool FreeSpace::IsAllocatable(BlockRun run) const {
+bool FreeSpace::IsFileRun(BlockRun run) const {
   const Superblock& superblock = medium_.superblock();
   if (run.length == BlockCount(0) || !medium_.Contains(run.start, run.length)) return false;
   const uint64_t number = GroupOf(run.start);
   if (number != GroupOf(run.end() - BlockCount(1))) return false;
-  const GroupLayout& group = groups_[number].layout;
   const BlockRun journal{Pfn(superblock.journal_start),
                          BlockCount(uint64_t{superblock.lane_count} * superblock.lane_blocks)};
-  const BlockRun first_inodes{Pfn(superblock.inode_cluster0), BlockCount(kClusterBlocks)};
   const Pfn superblock_copy(superblock.block_count - 1);
-  return run.start >= group.first_usable && run.end() <= superblock_copy &&
-         !run.Overlaps(journal) && !run.Overlaps(first_inodes);
+  return run.start >= groups_[number].layout.first_usable && run.end() <= superblock_copy &&
+         !run.Overlaps(journal);
+}
+
+bool FreeSpace::IsAllocatable(BlockRun run) const {
+  const BlockRun first_inodes{Pfn(medium_.superblock().inode_cluster0), BlockCount(kClusterBlocks)};
+  return IsFileRun(run) && !run.Overlaps(first_inodes);
 }
 
 }  // namespace holdfast::fsmeta

@@ -54,8 +54,10 @@ class FreeSpace {
   BlockCount free() const;
   BlockCount FreeInGroup(uint64_t group) const;
 
-  /// A run that lies in the filesystem, in one group, and touches nothing that is never free:
-  /// superblocks, group headers, bitmaps, journal lanes, the first inode cluster.
+  /// A run that lies in the filesystem, in one group, and touches no superblock, group header,
+  /// bitmap or journal lane.
+  bool IsFileRun(BlockRun run) const;
+  /// Such a run that does not touch the first inode cluster either, which is never free.
   bool IsAllocatable(BlockRun run) const;
 
  private:

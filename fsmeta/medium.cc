@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
+#include "fsmeta/btree_node.h"
 #include "fsmeta/checksum.h"
 
 namespace holdfast::fsmeta {
@@ -110,6 +111,10 @@ Result<void> CheckObject(const void* object, const ObjectId& id, const Uuid& uui
   const uint32_t computed = ObjectChecksum({static_cast<const std::byte*>(object), id.size});
   if (stored != computed) {
     return Unsound(id, absl::StrFormat("checksum is %#010x, computed %#010x", stored, computed));
+  }
+  if (id.type == ObjectType::kTreeNode) {
+    const auto fault = FaultIn(*static_cast<const TreeNode*>(object));
+    if (fault) return Unsound(id, *fault);
   }
   return {};
 }

@@ -13,11 +13,17 @@ namespace holdfast::fsmeta {
 struct CountedRun {
   BlockRun run;
   uint32_t count;
+  auto operator<=>(const CountedRun&) const = default;
 };
 
+/// The record of a kRefcount tree that means this, and what a record says, unchecked.
+TreeRecord ToTreeRecord(const CountedRun& counted);
+CountedRun ToCountedRun(const TreeRecord& record);
+
 /// Reference counts of data blocks. Stateless over the groups' kRefcount trees; takes kGroup locks
-/// through the transaction. Runs never cross a group. An allocated block without a record counts
-/// one. Neighbouring records of equal count are kept merged.
+/// through the transaction (ERESTART). Thread-safe. Runs never cross a group. An allocated block
+/// without a record counts one. Neighbouring records of equal count are kept merged. EUCLEAN: the
+/// run is none, or a record on the medium is unsound.
 class Refcounts {
  public:
   explicit Refcounts(Allocator& allocator) : allocator_(allocator) {}
@@ -26,14 +32,17 @@ class Refcounts {
   Result<void> Increment(Transaction& tx, BlockRun run, AllocFor purpose);
   /// One owner less; returns the parts that now have none (the caller frees or quarantines them).
   Result<absl::InlinedVector<BlockRun, 2>> Decrement(Transaction& tx, BlockRun run);
-  /// Splits `run` by count. Takes the group's lock when `reader` is a transaction the caller gives;
-  /// otherwise the caller holds it.
+  /// Splits `run` by count. Given a transaction, takes the group's lock; otherwise the caller holds
+  /// it.
+  Result<absl::InlinedVector<CountedRun, 2>> Lookup(Transaction& tx, BlockRun run) const;
   Result<absl::InlinedVector<CountedRun, 2>> Lookup(MetaReader& reader, BlockRun run) const;
-  /// Length of the leading part of `run` with one and the same answer, and that answer: has it more
-  /// than one owner?
+  /// The longest leading part of `run` with one and the same count, which may go on behind it. No
+  /// lock, no allocation: as above the caller holds the group's lock.
   Result<CountedRun> LookupFirst(MetaReader& reader, BlockRun run) const;
 
  private:
+  Result<void> CheckRun(BlockRun run) const;
+
   Allocator& allocator_;
 };
 

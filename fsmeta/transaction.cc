@@ -72,11 +72,15 @@ Result<std::byte*> Transaction::EditData(Pfn pfn) {
 }
 
 void* Transaction::Create(const ObjectId& id) {
-  Copy copy{id, std::make_unique<std::byte[]>(id.size), /*created=*/true};
-  void* bytes = copy.bytes.get();
-  const auto [at, is_new] = copies_.insert_or_assign(id.offset, std::move(copy));
-  if (!is_new) corrupt_ = true;
-  return bytes;
+  auto bytes = std::make_unique<std::byte[]>(id.size);
+  void* created = bytes.get();
+  if (copies_.contains(id.offset)) {
+    // Who edited the object there may go on doing so until the commit fails.
+    misplaced_.push_back(std::move(bytes));
+  } else {
+    copies_.emplace(id.offset, Copy{id, std::move(bytes), /*created=*/true});
+  }
+  return created;
 }
 
 void Transaction::Discard(Pfn pfn) {
@@ -160,7 +164,7 @@ void Transaction::Apply(const JournalRecord& record) {
 
 Result<void> Transaction::CheckCommittable(bool changes_anything) const {
   if (medium_.is_shut_down()) return Fail(EIO);
-  if (corrupt_) {
+  if (!misplaced_.empty()) {
     return Fail(EUCLEAN, "a free block turned out to be in use; run fsck.holdfast");
   }
   if (changes_anything && medium_.read_only()) return Fail(EROFS);

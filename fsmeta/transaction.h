@@ -110,12 +110,12 @@ class Transaction : public MetaReader {
   Medium& medium_;
   Journal& journal_;
   HeldLocks held_;
-  absl::flat_hash_map<uint64_t, Copy> copies_;  // by byte offset
+  absl::flat_hash_map<uint64_t, Copy> copies_;           // by byte offset
+  std::vector<std::unique_ptr<std::byte[]>> misplaced_;  // created over an edited object
   std::vector<std::move_only_function<void()>> on_commit_;
   std::vector<std::move_only_function<void()>> on_abort_;
   bool committed_ = false;
   bool finished_ = false;
-  bool corrupt_ = false;  // created an object over an edited one
 };
 
 /// Runs `body(tx)` and commits; where it asks for a restart (lock order), runs it again from the
