@@ -15,6 +15,7 @@
 #include "daxcore/region.h"
 #include "daxcore/result.h"
 #include "fsmeta/attributes.h"
+#include "fsmeta/layout_piece.h"
 #include "fsmeta/volume.h"
 
 namespace holdfast::fsmeta {
@@ -37,14 +38,6 @@ struct StatFs {
   uint64_t available = 0;  ///< without the reserve
   uint64_t inodes = 0;
   uint64_t free_inodes = 0;
-};
-
-/// One piece of a file's layout, for `holdfast extents` and direct clients.
-struct LayoutPiece {
-  uint64_t file_offset = 0;    ///< bytes
-  uint64_t region_offset = 0;  ///< bytes; meaningless for a hole
-  uint64_t length = 0;         ///< bytes
-  enum class State : uint8_t { kHole, kUnwritten, kWritten, kShared } state = State::kHole;
 };
 
 /// Every operation is atomic, durable when it returns (timestamps excepted), and may be called from

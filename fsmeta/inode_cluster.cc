@@ -3,9 +3,22 @@
 #include "fsmeta/inode_cluster.h"
 
 namespace holdfast::fsmeta {
-namespace {
 
-InodeCluster EmptyHead(uint64_t index) {
+ObjectId ClusterHeadId(Pfn head) {
+  return {ObjectType::kInodeCluster, ByteOffset(head), kMetadataBlock, kInoInodeFile};
+}
+
+ObjectId SlotIdInBlock(Pfn block, Ino ino) {
+  const uint64_t slot = ino.value() % kInodesPerCluster % kSlotsPerBlock;
+  return {ObjectType::kInode, ByteOffset(block) + slot * kSlotBytes, kSlotBytes, ino.value()};
+}
+
+ObjectId SlotId(Pfn cluster, Ino ino) {
+  const uint64_t block = 1 + ino.value() % kInodesPerCluster / kSlotsPerBlock;
+  return SlotIdInBlock(cluster + BlockCount(block), ino);
+}
+
+InodeCluster EmptyClusterHead(uint64_t index) {
   constexpr uint64_t kBeyond = ~uint64_t{0} << (kInodesPerCluster % 64);
   InodeCluster head{};
   head.first_ino = index * kInodesPerCluster;
@@ -18,28 +31,23 @@ InodeCluster EmptyHead(uint64_t index) {
   return head;
 }
 
-}  // namespace
-
-ObjectId ClusterHeadId(Pfn cluster) {
-  return {ObjectType::kInodeCluster, ByteOffset(cluster), kMetadataBlock, kInoInodeFile};
-}
-
-ObjectId SlotId(Pfn cluster, Ino ino) {
-  const uint64_t slot = ino.value() % kInodesPerCluster;
-  return {ObjectType::kInode, ByteOffset(cluster + BlockCount(1)) + slot * kSlotBytes, kSlotBytes,
-          ino.value()};
+void WriteFreeSlots(Region& region, const Uuid& uuid, Pfn block, Ino first, uint64_t sequence) {
+  for (uint64_t i = 0; i < kSlotsPerBlock; ++i) {
+    const ObjectId id = SlotIdInBlock(block, Ino(first.value() + i));
+    InodeSlot slot{};
+    SealObject(&slot, id, uuid, sequence);
+    region.persist().CopyNt(region.Target(id.offset), &slot, sizeof(slot));
+  }
 }
 
 void WriteInodeCluster(Region& region, const Uuid& uuid, Pfn cluster, uint64_t index,
                        uint64_t sequence) {
-  InodeCluster head = EmptyHead(index);
+  InodeCluster head = EmptyClusterHead(index);
   SealObject(&head, ClusterHeadId(cluster), uuid, sequence);
   region.persist().CopyNt(region.Target(ByteOffset(cluster)), &head, sizeof(head));
-  for (uint64_t i = 0; i < kInodesPerCluster; ++i) {
-    const ObjectId id = SlotId(cluster, Ino(head.first_ino + i));
-    InodeSlot slot{};
-    SealObject(&slot, id, uuid, sequence);
-    region.persist().CopyNt(region.Target(id.offset), &slot, sizeof(slot));
+  for (uint64_t i = 0; i + 1 < kClusterBlocks; ++i) {
+    WriteFreeSlots(region, uuid, cluster + BlockCount(1 + i),
+                   Ino(head.first_ino + i * kSlotsPerBlock), sequence);
   }
 }
 

@@ -11,14 +11,21 @@
 
 namespace holdfast::fsmeta {
 
-/// Identity of the head block of a cluster that starts at block `cluster`.
-ObjectId ClusterHeadId(Pfn cluster);
-/// Identity of the slot of `ino` in its cluster, which starts at block `cluster`.
+/// Identity of the head block of a cluster, which is block `head`.
+ObjectId ClusterHeadId(Pfn head);
+/// Identity of the slot of `ino`, which is one of the eight in `block`.
+ObjectId SlotIdInBlock(Pfn block, Ino ino);
+/// Identity of the slot of `ino` in its cluster, which starts at block `cluster` and is in one
+/// piece.
 ObjectId SlotId(Pfn cluster, Ino ino);
 
-/// Writes cluster number `index` with no inode in it (number 0: with the reserved numbers taken),
-/// all 120 slots sealed, to 16 fresh blocks. Non-temporal: needs a drain before anything refers to
-/// it.
+/// The head of cluster number `index` with no inode in it (number 0: with the reserved numbers
+/// taken), not yet sealed.
+InodeCluster EmptyClusterHead(uint64_t index);
+/// Writes eight free slots, sealed, for `first` and the inodes after it. Non-temporal: needs a
+/// drain before anything refers to them.
+void WriteFreeSlots(Region& region, const Uuid& uuid, Pfn block, Ino first, uint64_t sequence);
+/// Writes cluster number `index`, empty, to 16 fresh blocks in one piece; as WriteFreeSlots.
 void WriteInodeCluster(Region& region, const Uuid& uuid, Pfn cluster, uint64_t index,
                        uint64_t sequence);
 

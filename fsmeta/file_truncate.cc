@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Changing the size, and the chain of transactions that drops what lies past the end.
+#include <algorithm>
+
+#include "fsmeta/file_data.h"
+
+namespace holdfast::fsmeta {
+namespace {
+
+// Drops as many extents past the end as one lane's record has room for. True when none is left.
+Result<bool> DropSomePastEnd(FileEdit& edit) {
+  HOLDFAST_ASSIGN(const FileBlock reached,
+                  edit.DropFitting({FileBlockCeil(edit.slot()->size), kFileEnd}));
+  return reached == kFileEnd;
+}
+
+}  // namespace
+
+Result<void> FileData::SetSize(const OpContext& op, Ino ino, uint64_t size, bool kill_suid_sgid) {
+  if (size > kMaxFileSize) return Fail(EFBIG);
+  const InodeRef ref = volume_.live().Get(ino);
+  LiveInode& inode = *ref;
+  absl::WriterMutexLock io(&inode.io);
+  HOLDFAST_ASSIGN(const FileState state, Survey(inode));
+  if (size <= state.size) return Shrink(op, inode, state.size, size, kill_suid_sgid);
+  const FileRange grown{FileBlockOf(state.size), FileBlockCeil(size)};
+  return Change(op, inode, grown, [&](FileEdit& edit) -> Result<void> {
+    HOLDFAST_TRY(edit.GrowTo(size));
+    return edit.StampModified(kill_suid_sgid);
+  });
+}
+
+Result<void> FileData::Shrink(const OpContext& op, LiveInode& inode, uint64_t old_size,
+                              uint64_t size, bool kill_suid_sgid) {
+  // The last block too, if a part of it goes: whoever maps it sees the file's end there.
+  const FileRange cut{size < old_size ? FileBlockOf(size) : FileBlockCeil(size), kFileEnd};
+  absl::MutexLock layout(&inode.layout.layout_lock());
+  HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, cut, BreakReason::kUnmap));
+  return CutAt(inode, size, cut, &broken,
+               [&](FileEdit& edit) -> Result<void> { return edit.StampModified(kill_suid_sgid); });
+}
+
+Result<void> FileData::CutAt(LiveInode& inode, uint64_t size, FileRange cut, BrokenLayout* broken,
+                             absl::FunctionRef<Result<void>(FileEdit&)> also) {
+  bool done = false;
+  std::optional<FileTail> tail;
+  auto cut_off = RunEdit(inode, broken, [&](FileEdit& edit) -> Result<void> {
+    edit.slot()->size = size;
+    HOLDFAST_TRY(also(edit));
+    HOLDFAST_ASSIGN(tail, edit.WrittenTail());
+    HOLDFAST_ASSIGN(done, DropSomePastEnd(edit));
+    return done ? Result<void>() : edit.BeginTruncation();
+  });
+  if (!cut_off) return cut_off;
+  Settle(inode, cut, *broken);
+  // Nobody sees these bytes any more, but a client that maps the block would.
+  if (tail && tail->ours) HOLDFAST_TRY(store_.Zero(tail->offset, tail->length));
+  return done ? Result<void>() : DropPastEnd(inode, cut, broken);
+}
+
+Result<void> FileData::DropPastEnd(LiveInode& inode, FileRange cut, BrokenLayout* broken) {
+  for (bool done = false; !done;) {
+    auto step = RunEdit(inode, broken, [&](FileEdit& edit) -> Result<void> {
+      HOLDFAST_ASSIGN(done, DropSomePastEnd(edit));
+      return done ? edit.EndTruncation() : Result<void>();
+    });
+    if (!step) return step;
+    Settle(inode, cut, *broken);
+  }
+  return {};
+}
+
+Result<void> FileData::FinishTruncate(Ino ino) {
+  const InodeRef ref = volume_.live().Get(ino);
+  absl::WriterMutexLock io(&ref->io);
+  HOLDFAST_TRY(Survey(*ref));
+  return {};
+}
+
+Result<void> FileData::FinishTruncateLocked(LiveInode& inode) {
+  uint64_t size = 0;
+  {
+    absl::ReaderMutexLock meta(&inode.meta);
+    HOLDFAST_ASSIGN(const InodeSlot* slot, ReadRegular(inode));
+    size = slot->size;
+  }
+  const FileRange cut{FileBlockCeil(size), kFileEnd};
+  absl::MutexLock layout(&inode.layout.layout_lock());
+  HOLDFAST_ASSIGN(BrokenLayout broken, BreakAtOnce(inode, cut));
+  return DropPastEnd(inode, cut, &broken);
+}
+
+Result<void> FileData::ReleaseAll(LiveInode& inode) {
+  absl::WriterMutexLock io(&inode.io);
+  absl::MutexLock layout(&inode.layout.layout_lock());
+  HOLDFAST_ASSIGN(BrokenLayout broken, BreakAtOnce(inode, kWholeFile));
+  return CutAt(inode, 0, kWholeFile, &broken, [](FileEdit&) { return Result<void>(); });
+}
+
+}  // namespace holdfast::fsmeta
