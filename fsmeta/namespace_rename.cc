@@ -25,6 +25,13 @@ Result<void> CheckReplaceable(const InodeSlot& moved, const InodeSlot& replaced)
   return {};
 }
 
+Result<void> CheckExistence(bool source, bool target, unsigned flags) {
+  if (!source) return Fail(ENOENT);
+  if (target && (flags & RENAME_NOREPLACE) != 0) return Fail(EEXIST);
+  if (!target && (flags & RENAME_EXCHANGE) != 0) return Fail(ENOENT);
+  return {};
+}
+
 }  // namespace
 
 Result<void> Namespace::Rename(Ino parent, std::string_view name, Ino new_parent,
@@ -46,7 +53,9 @@ Result<void> Namespace::RenameWithin(const RenameRequest& request) {
   Step steps[] = {{directory, directories_.Hashed(request.name), {}, nullptr},
                   {directory, directories_.Hashed(request.new_name), {}, nullptr}};
   HOLDFAST_TRY(LockSteps(steps, &locks));
-  return RenameLocked(steps[0], steps[1], request.flags);
+  auto& [from, to] = steps;
+  HOLDFAST_TRY(CheckExistence(from.child != nullptr, to.child != nullptr, request.flags));
+  return RenameLocked(from, to, request.flags);
 }
 
 Result<void> Namespace::RenameAcross(const RenameRequest& request) {
@@ -65,8 +74,9 @@ Result<void> Namespace::RenameAcross(const RenameRequest& request) {
                    nullptr}};
   HOLDFAST_TRY(LockSteps(steps, &locks));
   auto& [from, to] = steps;
+  HOLDFAST_TRY(CheckExistence(from.child != nullptr, to.child != nullptr, request.flags));
   // A directory does not go below itself.
-  if (from.child != nullptr && above_target.contains(from.child->ino)) return Fail(EINVAL);
+  if (above_target.contains(from.child->ino)) return Fail(EINVAL);
   if (to.child != nullptr && above_source.contains(to.child->ino)) {
     return Fail((request.flags & RENAME_EXCHANGE) != 0 ? EINVAL : ENOTEMPTY);
   }
@@ -87,9 +97,6 @@ Result<Namespace::AncestorSet> Namespace::AncestorsOf(Ino directory) {
 }
 
 Result<void> Namespace::RenameLocked(Step& from, Step& to, unsigned flags) {
-  if (from.child == nullptr) return Fail(ENOENT);
-  if (to.child == nullptr && (flags & RENAME_EXCHANGE) != 0) return Fail(ENOENT);
-  if (to.child != nullptr && (flags & RENAME_NOREPLACE) != 0) return Fail(EEXIST);
   if (from.child == to.child) return {};  // two names of one file: both stay (POSIX)
   return volume_.transactions().Run([&](Transaction& tx) -> Result<void> {
     HOLDFAST_ASSIGN(const Move move, BeginMove(tx, from, to));
