@@ -68,11 +68,6 @@ Result<std::string> ResolveMountpoint(const std::string& path) {
   return real;
 }
 
-// Parse errors of CLI11 are usage errors, whatever their number.
-int PrintAndStatus(const CLI::App& app, const CLI::ParseError& error) {
-  return app.exit(error) == 0 ? 0 : kExitUsage;
-}
-
 ParsedCommandLine Stop(int status, const std::string& message) {
   fprintf(stderr, "holdfastd: %s\n", message.c_str());
   return {std::nullopt, status};
@@ -86,7 +81,9 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
   app.set_version_flag("--version,-V", "holdfastd " HOLDFAST_VERSION);
   app.add_option("REGION", raw.region, "device or file made by mkfs.holdfast")->required();
   app.add_option("MOUNTPOINT", raw.mountpoint, "directory to mount on")->required();
-  app.add_option("-o", raw.option_lists, "options, separated by commas")->take_all();
+  app.add_option("-o", raw.option_lists, "options, separated by commas")
+      ->take_all()
+      ->allow_extra_args(false);
   app.add_option("--config", raw.config,
                  fmt::format("configuration file, instead of {}", kSystemConfig));
   app.add_flag("--foreground,-f", raw.foreground, "stay in the foreground, log to stderr");
@@ -94,7 +91,8 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return {std::nullopt, PrintAndStatus(app, error)};
+    if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};
+    return Stop(kExitUsage, std::string(error.what()) + " (--help tells more)");
   }
   auto options = CollectOptions(raw);
   if (!options) {
