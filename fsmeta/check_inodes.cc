@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pass over the inode file: clusters, slots, and what each inode says of itself.
+#include "fsmeta/check_inodes.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "fsmeta/check_extents.h"
+#include "fsmeta/check_xattrs.h"
+#include "fsmeta/inode_cluster.h"
+
+namespace holdfast::fsmeta {
+namespace {
+
+constexpr char kCluster[] = "inode cluster";
+constexpr char kInode[] = "inode";
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 60;
+constexpr uint64_t kMaxSymlinkBytes = 4095;
+constexpr uint32_t kKnownFlags = kInodeMayShare | kInodeTruncating | kInodeHasAcl;
+
+bool IsSystemFile(uint64_t ino) { return ino >= kInoInodeFile && ino <= kInoQuarantine; }
+bool IsReserved(uint64_t ino) { return ino == 0 || (ino > kInoQuarantine && ino < kInoFirstFree); }
+
+// Whatever an inode of that type may not have must be 0.
+class SlotCheck {
+ public:
+  SlotCheck(CheckState& state, const InodeSlot& slot)
+      : state_(state), slot_(slot), ino_(slot.header.owner), location_(absl::StrCat(ino_)) {}
+
+  void Run() {
+    CheckMode();
+    CheckFields();
+    const ExtentTotals totals = ClaimExtents(state_, slot_);
+    Expect("blocks", slot_.blocks, totals.blocks);
+    CheckForm();
+    CheckSize(totals);
+    if (!S_ISDIR(slot_.mode)) CheckNoDirectoryFields();
+    const XattrFacts xattrs = CheckXattrs(state_, slot_);
+    Expect("the flag of an access list", (slot_.flags & kInodeHasAcl) != 0, xattrs.access_list);
+    Count();
+  }
+
+ private:
+  template <typename T>
+  void Expect(std::string_view what, const T& found, const T& expected) {
+    state_.report.Expect(kInode, location_, what, found, expected);
+  }
+  void Error(std::string what) { state_.report.Error(kInode, location_, std::move(what)); }
+  DataForm form() const { return static_cast<DataForm>(slot_.data_form); }
+
+  void CheckMode() {
+    const uint32_t type = slot_.mode & S_IFMT;
+    const bool known = type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == S_IFCHR ||
+                       type == S_IFBLK || type == S_IFIFO || type == S_IFSOCK;
+    if (!known || (slot_.mode & ~(S_IFMT | 07777U)) != 0) {
+      Error(absl::StrCat("mode ", slot_.mode, " is none"));
+    }
+    if (ino_ == kInoRoot && type != S_IFDIR) Error("is the root and no directory");
+    if (IsSystemFile(ino_) && type != S_IFREG) Error("is a system file and no regular file");
+  }
+
+  void CheckFields() {
+    if ((slot_.flags & ~kKnownFlags) != 0) Error(absl::StrCat("flags ", slot_.flags, " unknown"));
+    if (slot_.generation == 0) Error("is in use, but its generation is 0");
+    const uint64_t reserved[] = {slot_.reserved0, slot_.reserved1, slot_.reserved2[0],
+                                 slot_.reserved2[1]};
+    if (std::ranges::any_of(reserved, [](uint64_t v) { return v != 0; })) {
+      Error("reserved fields are not 0");
+    }
+    for (const uint32_t nsec :
+         {slot_.atime_nsec, slot_.mtime_nsec, slot_.ctime_nsec, slot_.btime_nsec}) {
+      if (nsec >= 1'000'000'000) Error(absl::StrCat("a timestamp has ", nsec, " nanoseconds"));
+    }
+    if (!S_ISCHR(slot_.mode) && !S_ISBLK(slot_.mode)) Expect("rdev", slot_.rdev, uint64_t{0});
+  }
+
+  // The form, and that what belongs to other forms is empty.
+  void CheckForm() {
+    const bool is_file = S_ISREG(slot_.mode) || S_ISDIR(slot_.mode);
+    switch (form()) {
+      case DataForm::kNone:
+        break;
+      case DataForm::kBytes:
+        if (!S_ISLNK(slot_.mode)) Error("keeps its data inline, but is no symlink");
+        if (slot_.size > kInlineBytes) Error("keeps more bytes inline than fit");
+        break;
+      case DataForm::kExtents:
+      case DataForm::kTree:
+        if (!is_file && !S_ISLNK(slot_.mode)) Error("has extents, but a type without data");
+        break;
+      default:
+        Error(absl::StrCat("data form ", slot_.data_form, " is none"));
+    }
+    if (form() != DataForm::kTree && (slot_.extents.node != 0 || slot_.extents.height != 0)) {
+      Error("has the root of an extent tree in another data form");
+    }
+    if (form() != DataForm::kExtents && slot_.inline_count != 0) {
+      Error("counts inline extents in another data form");
+    }
+  }
+
+  void CheckSize(const ExtentTotals& totals) {
+    if (slot_.size > kMaxFileBytes) Error(absl::StrCat("size ", slot_.size, " is too large"));
+    if (HoldsMetadata(slot_)) {
+      Expect("size", slot_.size, totals.end << kBlockShift);
+      if (totals.unwritten != 0) Error("has unwritten extents, but holds metadata");
+    } else if (S_ISLNK(slot_.mode)) {
+      if (slot_.size == 0 || slot_.size > kMaxSymlinkBytes) {
+        Error(absl::StrCat("symlink of ", slot_.size, " bytes"));
+      } else if (form() != DataForm::kBytes) {
+        Expect("blocks of the symlink's target", totals.end, BlocksFor(slot_.size).value());
+      }
+    } else if (!S_ISREG(slot_.mode)) {
+      Expect("size", slot_.size, uint64_t{0});
+    }
+    // Only directories among the files of metadata may have holes.
+    if (IsSystemFile(ino_)) Expect("blocks of a system file", totals.blocks, totals.end);
+  }
+
+  void CheckNoDirectoryFields() {
+    Expect("parent", slot_.parent, uint64_t{0});
+    Expect("dir_entries", slot_.dir_entries, uint64_t{0});
+    Expect("dir_subdirs", slot_.dir_subdirs, uint64_t{0});
+    if (slot_.dir_index.node != 0 || slot_.dir_index.height != 0) {
+      Error("has a directory index, but is no directory");
+    }
+  }
+
+  void Count() {
+    CheckTotals& totals = state_.report.totals;
+    ++totals.inodes;
+    if (S_ISDIR(slot_.mode)) {
+      ++totals.directories;
+    } else if (S_ISREG(slot_.mode)) {
+      if (!IsSystemFile(ino_)) ++totals.files;
+    } else if (S_ISLNK(slot_.mode)) {
+      ++totals.symlinks;
+    } else {
+      ++totals.others;
+    }
+  }
+
+  CheckState& state_;
+  const InodeSlot& slot_;
+  const uint64_t ino_;
+  const std::string location_;
+};
+
+// One cluster: its head, then each slot against the head's bit.
+class ClusterCheck {
+ public:
+  ClusterCheck(CheckState& state, uint64_t index, Pfn start)
+      : state_(state),
+        first_ino_(index * kInodesPerCluster),
+        start_(start),
+        location_(absl::StrCat(index, " in block ", start.value())) {}
+
+  void Run() {
+    const auto loaded = state_.image.Load(ClusterHeadId(start_));
+    if (!loaded) return state_.report.Error(kCluster, location_, ReasonOf(loaded.error()));
+    const auto& head = *static_cast<const InodeCluster*>(*loaded);
+    CheckHead(head);
+    for (uint64_t i = 0; i < kInodesPerCluster; ++i) {
+      CheckSlot(first_ino_ + i, (head.used[i / 64] >> (i % 64) & 1) != 0);
+    }
+  }
+
+ private:
+  void CheckHead(const InodeCluster& head) {
+    constexpr uint64_t kBeyond = ~uint64_t{0} << (kInodesPerCluster % 64);
+    state_.report.Expect(kCluster, location_, "first_ino", head.first_ino, first_ino_);
+    const int free = std::popcount(~head.used[0]) + std::popcount(~head.used[1] & ~kBeyond);
+    state_.report.Expect(kCluster, location_, "free_count", head.free_count,
+                         static_cast<uint32_t>(free));
+    if ((head.used[1] & kBeyond) != kBeyond) {
+      state_.report.Error(kCluster, location_, "bits past its last slot are not set");
+    }
+    if (head.reserved0 != 0 ||
+        std::ranges::any_of(head.reserved, [](uint8_t b) { return b != 0; })) {
+      state_.report.Error(kCluster, location_, "reserved fields are not 0");
+    }
+  }
+
+  void CheckSlot(uint64_t ino, bool marked_used) {
+    const auto loaded = state_.image.Load(SlotId(start_, Ino(ino)));
+    if (!loaded) return state_.report.Error(kInode, absl::StrCat(ino), ReasonOf(loaded.error()));
+    const auto& slot = *static_cast<const InodeSlot*>(*loaded);
+    const bool expect_inode = marked_used && !IsReserved(ino);
+    state_.report.Expect(kInode, absl::StrCat(ino), "in use by its slot", slot.mode != 0,
+                         expect_inode);
+    if (IsReserved(ino) && !marked_used) {
+      state_.report.Error(kInode, absl::StrCat(ino), "is reserved, but marked free");
+    }
+    if (slot.mode == 0) {
+      CheckCleared(slot);
+      return;
+    }
+    state_.inodes[ino] = {.mode = slot.mode,
+                          .nlink = slot.nlink,
+                          .flags = slot.flags,
+                          .parent = slot.parent,
+                          .orphan_slot = slot.orphan_slot};
+    if (S_ISDIR(slot.mode)) state_.directories.push_back(ino);
+    SlotCheck(state_, slot).Run();
+  }
+
+  // A free slot remembers its generation and nothing else.
+  void CheckCleared(const InodeSlot& slot) {
+    InodeSlot empty{};
+    empty.header = slot.header;
+    empty.generation = slot.generation;
+    if (std::memcmp(&slot, &empty, sizeof(slot)) != 0) {
+      state_.report.Error(kInode, absl::StrCat(slot.header.owner), "is free, but not cleared");
+    }
+  }
+
+  CheckState& state_;
+  const uint64_t first_ino_;
+  const Pfn start_;
+  const std::string location_;
+};
+
+// The clusters in the extents of inode 2: whole, in order, each in one piece.
+void FindClusters(CheckState& state, const InodeSlot& inode_file) {
+  uint64_t next_block = 0;
+  ForEachSoundExtent(state, inode_file, [&](const ExtentRecord& extent) {
+    if (extent.file_block != next_block || extent.file_block % kClusterBlocks != 0) {
+      state.report.Error(
+          kInode, absl::StrCat(kInoInodeFile),
+          absl::StrCat("has a hole or half a cluster before file block ", extent.file_block));
+    }
+    const uint64_t skip = AlignUp(extent.file_block, kClusterBlocks) - extent.file_block;
+    for (uint64_t i = skip; i + kClusterBlocks <= extent.length; i += kClusterBlocks) {
+      const uint64_t index = (extent.file_block + i) / kClusterBlocks;
+      // No more clusters than blocks, however far out an extent claims to be.
+      if (index > state.image.superblock().block_count / kClusterBlocks) break;
+      if (state.clusters.size() <= index) state.clusters.resize(index + 1);
+      state.clusters[index] = Pfn(extent.block + i);
+    }
+    next_block = extent.file_block + extent.length;
+  });
+}
+
+}  // namespace
+
+bool CheckInodes(CheckState& state) {
+  const Pfn first(state.image.superblock().inode_cluster0);
+  const auto loaded = state.image.Load(SlotId(first, Ino(kInoInodeFile)));
+  if (!loaded) {
+    state.report.Error(kInode, absl::StrCat(kInoInodeFile), ReasonOf(loaded.error()));
+    return false;
+  }
+  FindClusters(state, *static_cast<const InodeSlot*>(*loaded));
+  if (state.clusters.empty() || state.clusters.front() != first) {
+    state.report.Error(kInode, absl::StrCat(kInoInodeFile),
+                       absl::StrCat("its first cluster is not in block ", first.value(),
+                                    ", where the superblock has it"));
+    return false;
+  }
+  state.inodes.Resize(state.clusters.size() * kInodesPerCluster);
+  for (uint64_t i = 0; i < state.clusters.size(); ++i) {
+    if (state.clusters[i] != Pfn(0)) ClusterCheck(state, i, state.clusters[i]).Run();
+  }
+  return true;
+}
+
+const InodeSlot* SlotForCheck(CheckState& state, uint64_t ino) {
+  if (!state.inodes.Exists(ino)) return nullptr;
+  const auto loaded = state.image.Load(SlotId(state.clusters[ino / kInodesPerCluster], Ino(ino)));
+  return loaded ? static_cast<const InodeSlot*>(*loaded) : nullptr;
+}
+
+}  // namespace holdfast::fsmeta

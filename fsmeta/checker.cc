@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of the passes, and the superblocks.
+#include "fsmeta/checker.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "fsmeta/check_directories.h"
+#include "fsmeta/check_inodes.h"
+#include "fsmeta/check_journal.h"
+#include "fsmeta/check_orphans.h"
+#include "fsmeta/check_space.h"
+#include "fsmeta/check_state.h"
+#include "fsmeta/superblock.h"
+
+namespace holdfast::fsmeta {
+
+using daxcore::Result;
+
+namespace {
+
+constexpr char kSuperblock[] = "superblock";
+
+// What the two copies have in common: all but their places and checksums.
+bool SameContents(Superblock a, Superblock b) {
+  a.header.crc32c = b.header.crc32c = 0;
+  a.header.self = b.header.self = 0;
+  return std::memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+void CheckSuperblockFields(CheckReport& report, const Superblock& superblock) {
+  if (std::ranges::any_of(superblock.reserved, [](uint8_t b) { return b != 0; }) ||
+      superblock.header.reserved[0] != 0 || superblock.header.reserved[1] != 0) {
+    report.Error(kSuperblock, "", "reserved fields are not 0");
+  }
+  if ((superblock.flags & ~kFlagEmulated) != 0) {
+    report.Error(kSuperblock, "", absl::StrCat("flags ", superblock.flags, " are unknown"));
+  }
+  if (superblock.ro_compat != 0 || superblock.compat != 0) {
+    report.Note(kSuperblock, "", "has features this program does not know: they are not checked");
+  }
+}
+
+void CheckSuperblocks(std::span<const std::byte> media, const Superblock& chosen,
+                      CheckReport& report) {
+  const uint64_t copy_at = (chosen.block_count - 1) << kBlockShift;
+  const auto primary = ReadSuperblockCopy(media, 0);
+  const auto copy = ReadSuperblockCopy(media, copy_at);
+  if (!primary) report.Error(kSuperblock, "", ReasonOf(primary.error()));
+  if (!copy) report.Error(kSuperblock, "copy", ReasonOf(copy.error()));
+  if (primary && copy && primary->header.sequence != copy->header.sequence) {
+    report.Note(kSuperblock, "", "is older than its copy: a mount was interrupted");
+  } else if (primary && copy && !SameContents(*primary, *copy)) {
+    report.Error(kSuperblock, "", "and its copy differ");
+  }
+  CheckSuperblockFields(report, chosen);
+}
+
+void RunPasses(CheckState& state) {
+  CheckJournal(state);
+  ClaimGroups(state);
+  if (!CheckInodes(state)) return;
+  CheckDirectories(state);
+  CheckOrphans(state);
+  CheckQuarantine(state);
+  CheckLinks(state);
+  CheckSpace(state);
+}
+
+}  // namespace
+
+Result<CheckReport> CheckFilesystem(std::span<const std::byte> media, std::string_view name) {
+  CheckReport report;
+  const auto superblock = ReadSuperblock(media, name);
+  if (!superblock) {
+    if (superblock.error().code != EUCLEAN) return std::unexpected(superblock.error());
+    report.Error(kSuperblock, "", ReasonOf(superblock.error()));
+    return report;
+  }
+  CheckSuperblocks(media, *superblock, report);
+  report.totals.blocks = superblock->block_count;
+  CheckImage image(media, *superblock);
+  CheckState state{.image = image, .report = report};
+  RunPasses(state);
+  return report;
+}
+
+}  // namespace holdfast::fsmeta

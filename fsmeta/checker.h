@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The filesystem check: everything on the medium against a picture built from the inode file.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "daxcore/result.h"
+#include "fsmeta/check_report.h"
+
+namespace holdfast::fsmeta {
+
+/// Checks the filesystem in `media`, the bytes of its region, as the next mount would find it (live
+/// journal records are laid over in DRAM); writes nothing. Whatever the bytes are, it ends, and
+/// costs time and memory by what is on the medium, not by its size (bitmaps excepted). Errors,
+/// about the region `name`: there is no filesystem (EINVAL), it is truncated (ENXIO) or of a newer
+/// format (EOPNOTSUPP). Damage is a finding. Thread-safe as long as nobody writes to `media`.
+daxcore::Result<CheckReport> CheckFilesystem(std::span<const std::byte> media,
+                                             std::string_view name);
+
+}  // namespace holdfast::fsmeta
