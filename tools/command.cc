@@ -24,7 +24,8 @@ std::optional<int> Parse(CLI::App& app, Arguments arguments, const Streams& stre
     streams.out << version.what() << '\n';
     return kExitOk;
   } catch (const CLI::ParseError& error) {
-    std::string text = error.what();
+    const auto unknown = app.remaining();
+    std::string text = unknown.empty() ? error.what() : "there is no '" + unknown.front() + "'";
     std::ranges::replace(text, '\n', ' ');
     streams.err << app.get_name() << ": " << text << "; try --help\n";
     return kExitUsage;
