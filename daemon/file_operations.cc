@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <span>
 #include <string_view>
 
@@ -164,8 +165,14 @@ Result<Position> Seek(Call& call, uint64_t offset, int whence) {
   return As<Position>(call.filesystem().Seek(call.ino(), offset, whence));
 }
 
+// The kernel asks without writing its page cache back first: then our answer would be of the past,
+// and its own (everything is data) is the right one.
 void OnLseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence,
              fuse_file_info* /*file*/) {
+  if (ServiceOf(request).features().writeback_cache) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
   Serve(request, Op::kLseek, Ino(ino), Seek, static_cast<uint64_t>(offset), whence);
 }
 

@@ -74,7 +74,7 @@ Result<void> StartLog(const Options& options, bool foreground) {
   }
   auto logger = std::make_shared<spdlog::logger>(kName, std::move(sink));
   logger->set_level(spdlog::level::from_str(options.log_level));
-  logger->flush_on(spdlog::level::info);
+  logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
   fuse_set_log_func(LogFromLibfuse);
   return {};

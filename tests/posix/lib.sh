@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by the tests of real mounts: a scratch region and mount point, mounting, killing, checking,
+# and cleaning up whatever happens.
+#
+#   . "$(dirname "$0")/lib.sh"
+#   make_region 64M          # formats $region
+#   mount_region [-o ...]    # serves it on $mnt
+#   check "what should be so" command...
+set -euo pipefail
+
+[[ $EUID -eq 0 ]] || { echo "needs root to mount" && exit 77; }
+[[ -c /dev/fuse ]] || { echo "needs /dev/fuse" && exit 77; }
+PATH=$HOLDFAST_BIN_DIR:$PATH
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-posix.XXXXXX")
+shm=$(mktemp -d /dev/shm/holdfast-posix.XXXXXX)
+region=$shm/region
+mnt=$scratch/mnt
+mkdir "$mnt"
+
+# A dead mount blocks whoever touches it, so unmounting comes first and asks nothing of it.
+clean_up() {
+  local status=$?
+  while umount --lazy "$mnt" 2>/dev/null; do :; done
+  end_daemon KILL
+  rm -rf "$scratch" "$shm"
+  exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+# region_owner [REGION]: prints the pid of the daemon that has the region locked.
+region_owner() {
+  local inode
+  inode=$(stat --format %i "${1:-$region}" 2>/dev/null) || return 0
+  awk -v inode="$inode" '$2 == "FLOCK" && $4 == "WRITE" { split($6, id, ":")
+    if (id[3] == inode) print $5 }' /proc/locks
+}
+
+# end_daemon SIGNAL: sends it to the daemon of $region, if there is one, and waits until it is gone.
+end_daemon() {
+  local pid
+  pid=$(region_owner)
+  [[ -n $pid ]] || return 0
+  kill -s "$1" "$pid" 2>/dev/null || return 0
+  wait_until 100 gone "$pid" || fail "daemon $pid outlives SIG$1"
+}
+gone() { [[ ! -e /proc/$1 || $(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null) == Z ]]; }
+
+# wait_until TENTHS COMMAND...: tries it every tenth of a second.
+wait_until() {
+  local left=$1
+  shift
+  until "$@"; do
+    ((left-- > 0)) || return 1
+    sleep 0.1
+  done
+}
+
+fail() {
+  echo "FAILED: $*" >&2
+  return 1
+}
+
+# check TEXT COMMAND...: the command must succeed; its output is shown only if it does not.
+check() {
+  local text=$1
+  shift
+  if "$@" >"$scratch/check.log" 2>&1; then
+    echo "ok: $text"
+  else
+    echo "FAILED: $text: $*" >&2
+    cat "$scratch/check.log" >&2
+    exit 1
+  fi
+}
+
+# refuses STATUS PATTERN COMMAND...: it must end with that status and say one line like PATTERN.
+refuses() {
+  local wanted=$1 pattern=$2 status=0
+  shift 2
+  "$@" >"$scratch/out.log" 2>"$scratch/err.log" || status=$?
+  if [[ $status -ne $wanted || $(wc -l <"$scratch/err.log") -ne 1 ]] ||
+    ! grep --quiet --extended-regexp -- "$pattern" "$scratch/err.log"; then
+    echo "FAILED: '$*' ended with $status and said:" >&2
+    cat "$scratch/out.log" "$scratch/err.log" >&2
+    echo "wanted: $wanted and one line like '$pattern'" >&2
+    exit 1
+  fi
+  echo "ok: $* is refused: $(cat "$scratch/err.log")"
+}
+
+make_region() { mkfs.holdfast --emulate --size "$1" "${@:2}" "$region" >/dev/null; }
+mount_region() { holdfastd "$region" "$mnt" "$@"; }
+is_mounted() { findmnt --noheadings --mountpoint "$mnt" >/dev/null; }
+
+# unmount_region: unmounts and waits for the daemon to have left.
+unmount_region() {
+  local pid
+  pid=$(region_owner)
+  umount "$mnt"
+  [[ -z $pid ]] || wait_until 100 gone "$pid" || fail "daemon $pid stays after umount"
+}
+
+# crash_daemon: kill -9 and the dead mount taken away.
+crash_daemon() {
+  end_daemon KILL
+  umount --lazy "$mnt"
+}
+
+# check_region: fsck finds nothing to complain about.
+check_region() { check "fsck finds the region clean" fsck.holdfast -n "$region"; }
