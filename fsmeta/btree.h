@@ -52,9 +52,12 @@ struct TreeCosts {
   static constexpr uint64_t EraseLines(uint32_t height) {
     return height == 0 ? 0 : (height - 1) * kNodeLines + kLinesPerNode;
   }
-  /// Nodes taken from / given to NodeSpace.
+  /// Nodes taken from / given to NodeSpace: each level may lose one by a merge, and one more when
+  /// the root goes down past it.
   static constexpr uint64_t InsertNodes(uint32_t height) { return height + 1; }
-  static constexpr uint64_t EraseNodes(uint32_t height) { return 2 * uint64_t{height}; }
+  static constexpr uint64_t EraseNodes(uint32_t height) {
+    return height <= 1 ? height : 2 * uint64_t{height - 1};
+  }
 
   static constexpr uint64_t kMaxInsertLines = (kMaxTreeHeight + 1) * kLinesPerNode;
   static constexpr uint64_t kMaxEraseLines = (kMaxTreeHeight - 1) * kNodeLines + kLinesPerNode;

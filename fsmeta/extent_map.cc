@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "fsmeta/extent_change.h"
 #include "fsmeta/extent_cursor.h"
-#include "fsmeta/group_tree.h"
+#include "fsmeta/removal_cost.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -19,15 +19,6 @@ std::optional<Extent> ExtentAt(const ExtentCursor& cursor, bool found) {
 
 Extent Clipped(const Extent& extent, FileBlock from, FileBlock to) {
   return extent.Part(std::max(extent.file_block, from), std::min(extent.end(), to));
-}
-
-uint64_t LinesToReplace(uint32_t height) {
-  return TreeCosts::EraseLines(height) + TreeCosts::InsertLines(height);
-}
-
-// A block of the bitmap and its group header, for each node that comes or goes.
-uint64_t LinesOfNodes(uint32_t height) {
-  return 4 * (TreeCosts::InsertNodes(height) + TreeCosts::EraseNodes(height));
 }
 
 }  // namespace
@@ -66,7 +57,8 @@ Result<void> ExtentMap::ForEach(MetaReader& reader, const InodeSlot& slot, FileB
 
 Result<void> ExtentMap::Insert(Transaction& tx, InodeSlot* slot, const Extent& extent,
                                AllocFor purpose) const {
-  if (extent.end() > FileBlock(kMaxFileBlocks)) return Fail(EFBIG);
+  const uint64_t at = extent.file_block.value();
+  if (at >= kMaxFileBlocks || extent.length().value() > kMaxFileBlocks - at) return Fail(EFBIG);
   return ExtentChange(tx, tools_, slot, purpose).Map(extent);
 }
 
@@ -90,9 +82,11 @@ Result<FileBlock> ExtentMap::RemoveFitting(Transaction& tx, InodeSlot* slot, Fil
   while (from < to) {
     HOLDFAST_ASSIGN(const auto next, Next(tx, *slot, from));
     if (!next || next->file_block >= to) return to;
-    HOLDFAST_ASSIGN(const uint64_t lines, RemovalLines(tx, *slot, *next));
-    if (promised != 0 && !tx.FitsLane(promised + lines)) return from;
-    promised += lines;
+    const bool whole = from <= next->file_block && next->end() <= to;
+    HOLDFAST_ASSIGN(const RemovalCost cost, CostOfRemoval(tx, tools_, *slot, *next, whole));
+    promised += cost.release;
+    const bool first = promised == cost.release;
+    if (!first && !tx.FitsLane(cost.unmap + promised)) return from;
     HOLDFAST_ASSIGN(from, Remove(tx, slot, from, to, 1, out));
   }
   return to;
@@ -131,25 +125,6 @@ Result<void> ExtentMap::Shift(Transaction& tx, InodeSlot* slot, FileBlock from, 
   if (static_cast<uint64_t>(delta) > kMaxFileBlocks - last->end().value()) return Fail(EFBIG);
   HOLDFAST_TRY(change.SplitAt(from));
   return change.Shift(from, delta);
-}
-
-Result<uint64_t> ExtentMap::RemovalLines(Transaction& tx, const InodeSlot& slot,
-                                         const Extent& extent) const {
-  const uint64_t group = tools_.allocator.GroupOf(extent.run.start);
-  HOLDFAST_TRY(tx.Lock({ResourceClass::kGroup, group}));
-  HOLDFAST_ASSIGN(const GroupHeader* header, tools_.allocator.ReadGroup(tx, group));
-  uint64_t lines = kSlotBytes / kLine + 2;  // the slot, the group header
-  for (const uint32_t height : {slot.extents.height, header->reverse_map.height}) {
-    lines += LinesToReplace(height) + LinesOfNodes(height);
-  }
-  const uint32_t height = header->refcounts.height;
-  if (height != 0) {
-    HOLDFAST_ASSIGN(const auto pieces, tools_.refcounts.Lookup(tx, extent.run));
-    lines += (pieces.size() + 1) * (LinesToReplace(height) + LinesOfNodes(height));
-  }
-  // The bits: a line covers 512 blocks, and each bitmap block has its header.
-  return lines + extent.length().value() / (kLine * 8) + 2 +
-         2 * (extent.length().value() / kBitsPerBitmapBlock + 2);
 }
 
 Result<void> ReleaseExtents(Transaction& tx, const SpaceTools& tools,

@@ -71,9 +71,6 @@ class ExtentMap {
   Result<void> Shift(Transaction& tx, InodeSlot* slot, FileBlock from, int64_t delta,
                      AllocFor purpose) const;
 
-  /// Lines that unmapping `extent`, or a part of it, and releasing its blocks changes at most.
-  Result<uint64_t> RemovalLines(Transaction& tx, const InodeSlot& slot, const Extent& extent) const;
-
   const SpaceTools& tools() const { return tools_; }
 
  private:

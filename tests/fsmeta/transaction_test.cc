@@ -41,14 +41,14 @@ class TransactionTest : public testing::Test {
     EXPECT_TRUE(block) << block.error().Text();
     return block ? (*block)->ino[at] : ~uint64_t{0};
   }
-  // A tree node that nothing refers to.
-  TreeNode* CreateNode(Transaction& tx, Pfn at) {
-    auto* node = tx.CreateBlock<TreeNode>(at, ObjectType::kTreeNode, 9);
-    node->node.count = 42;
-    return node;
+  // A block of a value that nothing refers to.
+  XattrValueBlock* CreateValue(Transaction& tx, Pfn at) {
+    auto* value = tx.CreateBlock<XattrValueBlock>(at, ObjectType::kXattrValue, 9);
+    value->used = 42;
+    return value;
   }
-  Result<const TreeNode*> LoadNode(MetaReader& reader, Pfn at) {
-    return reader.Block<TreeNode>(at, ObjectType::kTreeNode, 9);
+  Result<const XattrValueBlock*> LoadValue(MetaReader& reader, Pfn at) {
+    return reader.Block<XattrValueBlock>(at, ObjectType::kXattrValue, 9);
   }
 
   FormattedMedium parts_;
@@ -81,7 +81,7 @@ TEST_F(TransactionTest, AbortStoresNothing) {
   EXPECT_FALSE(parts_.runner().Run([&](Transaction& tx) -> Result<void> {
     HOLDFAST_ASSIGN(OrphanBlock * block, EditOrphans(tx));
     block->ino[0] = 5;
-    CreateNode(tx, parts_.first_free());
+    CreateValue(tx, parts_.first_free());
     return Fail(ENOSPC);
   }));
   EXPECT_EQ(before, parts_.Image());
@@ -90,18 +90,18 @@ TEST_F(TransactionTest, AbortStoresNothing) {
 TEST_F(TransactionTest, CreatedBlocksAreThereAfterTheCommit) {
   const Pfn at = parts_.first_free();
   const auto done = parts_.runner().Run([&](Transaction& tx) -> Result<void> {
-    CreateNode(tx, at);
-    EXPECT_EQ((*LoadNode(tx, at))->node.count, 42);
-    EXPECT_FALSE(LoadNode(parts_.medium(), at));
+    CreateValue(tx, at);
+    EXPECT_EQ((*LoadValue(tx, at))->used, 42U);
+    EXPECT_FALSE(LoadValue(parts_.medium(), at));
     HOLDFAST_ASSIGN(OrphanBlock * block, EditOrphans(tx));
     block->ino[1] = at.value();
     return {};
   });
   ASSERT_TRUE(done);
   parts_.Remount();
-  const auto node = LoadNode(parts_.medium(), at);
-  ASSERT_TRUE(node) << node.error().Text();
-  EXPECT_EQ((*node)->node.count, 42);
+  const auto value = LoadValue(parts_.medium(), at);
+  ASSERT_TRUE(value) << value.error().Text();
+  EXPECT_EQ((*value)->used, 42U);
 }
 
 TEST_F(TransactionTest, DiscardForgetsTheEditsOfAFreedBlock) {
@@ -156,7 +156,8 @@ TEST_F(TransactionTest, CreatingOverAnEditedBlockIsCorruption) {
   const auto failed = parts_.runner().Run([&](Transaction& tx) -> Result<void> {
     HOLDFAST_ASSIGN(OrphanBlock * block, EditOrphans(tx));
     block->ino[0] = 1;
-    CreateNode(tx, parts_.orphan_block());
+    CreateValue(tx, parts_.orphan_block());
+    EXPECT_EQ(block->ino[0], 1U);
     // Something that would be committed, were it not for that.
     HOLDFAST_ASSIGN(auto* other,
                     tx.EditBlock<QuarantineBlock>(parts_.quarantine_block(),
@@ -341,17 +342,17 @@ TEST(TransactionCrash, AllOrNothingAtEveryCut) {
   tests::Recorder recorder;
   FormattedMedium parts(FormattedMedium::kDefaultBytes, {}, &recorder);
   const Pfn cluster(parts.superblock().inode_cluster0);
-  const Pfn node_at = parts.first_free();
+  const Pfn value_at = parts.first_free();
   const Image before = parts.Image();
   ASSERT_TRUE(parts.runner().Run([&](Transaction& tx) -> Result<void> {
     HOLDFAST_ASSIGN(auto* orphans,
                     tx.EditBlock<OrphanBlock>(parts.orphan_block(), ObjectType::kOrphans, 3));
     orphans->ino[0] = orphans->ino[200] = 20;
     HOLDFAST_ASSIGN(void* slot, tx.Edit(SlotId(cluster, Ino(20))));
-    static_cast<InodeSlot*>(slot)->extents.node = node_at.value();
+    static_cast<InodeSlot*>(slot)->xattr_block = value_at.value();
     HOLDFAST_ASSIGN(auto* head, tx.EditBlock<InodeCluster>(cluster, ObjectType::kInodeCluster, 2));
     --head->free_count;
-    tx.CreateBlock<TreeNode>(node_at, ObjectType::kTreeNode, 20)->node.count = 3;
+    tx.CreateBlock<XattrValueBlock>(value_at, ObjectType::kXattrValue, 20)->used = 3;
     return {};
   }));
 
@@ -367,9 +368,9 @@ TEST(TransactionCrash, AllOrNothingAtEveryCut) {
     const bool there = (*orphans)->ino[0] == 20;
     EXPECT_EQ((*orphans)->ino[200], there ? 20U : 0U);
     EXPECT_EQ((*head)->free_count, there ? 103U : 104U);
-    EXPECT_EQ(static_cast<const InodeSlot*>(*slot)->extents.node, there ? node_at.value() : 0);
+    EXPECT_EQ(static_cast<const InodeSlot*>(*slot)->xattr_block, there ? value_at.value() : 0);
     if (there) {
-      EXPECT_TRUE(found.medium().Block<TreeNode>(node_at, ObjectType::kTreeNode, 20));
+      EXPECT_TRUE(found.medium().Block<XattrValueBlock>(value_at, ObjectType::kXattrValue, 20));
     }
     return there;
   };
