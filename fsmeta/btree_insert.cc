@@ -12,8 +12,8 @@ struct Cut {
   bool new_record_left;  // which side the new record joins
 };
 
-// Half and half, unless the inserts look like a run of ascending or descending keys: then the cut is
-// where they come in, so that they fill the emptier side while the other stays as full as it is.
+// Half and half, unless the inserts look like a run of ascending or descending keys: then the cut
+// is where they come in, so that they fill the emptier side while the other stays as full as it is.
 // An interior node keeps two children at least, so that each has a neighbour under its parent.
 Cut CutFor(const NodeView& full, uint32_t level, uint32_t pos) {
   const uint32_t count = full.count();
@@ -102,22 +102,21 @@ class Insertion : private TreeChange {
   // Splits the full node at `level`, puts `record` in, and returns the record for its parent.
   Result<TreeRecord> Split(uint32_t level, uint32_t pos, const TreeRecord& record) {
     HOLDFAST_ASSIGN(NewNode right, Create(level));
-    const NodeView& full = step(level).view;
-    const uint32_t full_count = full.count();
-    const Cut cut = CutFor(full, level, pos);
-    right.editor.Append(full, cut.stay, full_count);
-    if (cut.stay < full_count) {
+    const uint32_t count = step(level).view.count();
+    const Cut cut = CutFor(step(level).view, level, pos);
+    right.editor.Append(step(level).view, cut.stay, count);
+    if (cut.stay < count) {
       HOLDFAST_ASSIGN(NodeEditor left, Edit(level));
       left.Truncate(cut.stay);
       if (cut.new_record_left) left.Insert(pos, record);
     }
     if (!cut.new_record_left) right.editor.Insert(pos - cut.stay, record);
-    TreeKey key = right.editor.FirstKey();
-    // A descending run goes on in the right leaf: all that lies between the two belongs there.
-    if (level == 0 && pos == cut.stay && !cut.new_record_left && pos < full_count) {
-      key = Successor(step(level).view.LastKey(), ShapeOf(tree_.kind()).key_words);
-    }
-    return TreeRecord{key, {right.node.value()}};
+    const Pfn node = right.node;
+    const bool run_downwards = level == 0 && !cut.new_record_left && pos == cut.stay && pos < count;
+    if (!run_downwards) return TreeRecord{right.editor.FirstKey(), {node.value()}};
+    // A run that goes down goes on in the right leaf: all that may come between belongs there.
+    const uint32_t words = ShapeOf(tree_.kind()).key_words;
+    return TreeRecord{Successor(step(level).view.LastKey(), words), {node.value()}};
   }
 
   Result<void> Grow(const TreeRecord& right) {

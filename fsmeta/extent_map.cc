@@ -79,13 +79,12 @@ Result<FileBlock> ExtentMap::Remove(Transaction& tx, InodeSlot* slot, FileBlock 
 Result<FileBlock> ExtentMap::RemoveFitting(Transaction& tx, InodeSlot* slot, FileBlock from,
                                            FileBlock to, std::vector<Extent>* out) const {
   uint64_t promised = 0;  // to the release of what was removed so far
-  while (from < to) {
+  for (bool first = true; from < to; first = false) {
     HOLDFAST_ASSIGN(const auto next, Next(tx, *slot, from));
     if (!next || next->file_block >= to) return to;
     const bool whole = from <= next->file_block && next->end() <= to;
     HOLDFAST_ASSIGN(const RemovalCost cost, CostOfRemoval(tx, tools_, *slot, *next, whole));
     promised += cost.release;
-    const bool first = promised == cost.release;
     if (!first && !tx.FitsLane(cost.unmap + promised)) return from;
     HOLDFAST_ASSIGN(from, Remove(tx, slot, from, to, 1, out));
   }
