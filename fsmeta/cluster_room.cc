@@ -10,7 +10,7 @@ namespace holdfast::fsmeta {
 
 using daxcore::Result;
 
-ClusterRoom::ClusterRoom(uint32_t streams) : stream_clusters_(streams, kNone) {}
+ClusterRoom::ClusterRoom(uint32_t streams) : streams_(streams), stream_clusters_(streams, kNone) {}
 
 void ClusterRoom::SetEnd(uint64_t clusters) {
   absl::MutexLock lock(&mutex_);
@@ -84,7 +84,7 @@ std::optional<uint64_t> ClusterRoom::NearestLocked(uint64_t near,
 std::optional<uint64_t> ClusterRoom::Choose(uint32_t stream, uint64_t near,
                                             std::span<const uint64_t> except, bool any) {
   absl::MutexLock lock(&mutex_);
-  const auto usable = [&](uint64_t cluster) {
+  const auto usable = [&](uint64_t cluster) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return cluster != kNone && free_slots_[cluster] > 0 &&
            std::ranges::find(except, cluster) == except.end();
   };

@@ -31,7 +31,7 @@ class ClusterRoom {
 
   explicit ClusterRoom(uint32_t streams);
 
-  uint32_t streams() const { return static_cast<uint32_t>(stream_clusters_.size()); }
+  uint32_t streams() const { return streams_; }
 
   /// The file has `clusters` clusters (once), or one more, empty, that `stream` uses.
   void SetEnd(uint64_t clusters);
@@ -62,6 +62,8 @@ class ClusterRoom {
   bool IsUsedLocked(uint64_t cluster) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<uint64_t> NearestLocked(uint64_t near, std::span<const uint64_t> except) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const uint32_t streams_;
 
   mutable absl::Mutex mutex_;
   std::vector<uint8_t> free_slots_ ABSL_GUARDED_BY(mutex_);        // by cluster; kUnknown
