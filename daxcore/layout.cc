@@ -251,18 +251,36 @@ size_t LayoutManager::FailRange(InodeLayout& layout, FileRange range) {
   return told;
 }
 
-void LayoutManager::FailEverything() {
+size_t LayoutManager::FailPages(PfnRange pages) {
+  size_t told = 0;
   for (const auto& state : States()) {
+    Aftermath after;
+    {
+      absl::MutexLock lock(&state->mutex);
+      told += state->FailPages(pages, after);
+    }
+    Finish(after);
+  }
+  metrics_.holders_told.fetch_add(told, std::memory_order_relaxed);
+  return told;
+}
+
+void LayoutManager::FailEverything() {
+  const auto states = States();
+  for (const auto& state : states) {
     Aftermath after;
     {
       absl::MutexLock lock(&state->mutex);
       metrics_.holders_told.fetch_add(state->Fail(kWholeFile, after), std::memory_order_relaxed);
     }
     Finish(after);
+  }
+  // Only now, since files share pages, is nothing referenced.
+  for (const auto& state : states) {
     for (FileRange rest = kWholeFile; !rest.empty();) {
       absl::MutexLock lock(&state->mutex);
       if (state->mapping == nullptr) break;
-      rest.start = state->mapping->Remove(rest, Drop::kInvalidate);
+      rest.start = state->mapping->Remove(rest, Drop::kTruncate);
     }
   }
 }

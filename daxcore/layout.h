@@ -180,6 +180,9 @@ class LayoutManager {
   /// Tells whoever leases or pins any of `range` that it failed, and drops those references (F3).
   /// Returns the number told.
   size_t FailRange(InodeLayout& layout, FileRange range);
+  /// The same for whoever references any of `pages`, which need not be part of a file any more.
+  /// O(all that is held).
+  size_t FailPages(PfnRange pages);
   /// Tells every holder of every inode, drops all references and entries (F7).
   void FailEverything();
 

@@ -174,6 +174,21 @@ size_t LayoutState::Fail(FileRange range, Aftermath& after) {
   return told;
 }
 
+size_t LayoutState::FailPages(PfnRange pages, Aftermath& after) {
+  size_t told = 0;
+  const auto drop = [&](RunSet& runs, Reference kind, const Holder& holder) {
+    for (const FileRun& run : runs.TakePages(pages)) {
+      after.Put({run}, kind);
+      after.notices.push_back(
+          {Aftermath::Notice::Kind::kFailed, holder.session, LeaseId(0), ino, run.range()});
+      ++told;
+    }
+  };
+  for (auto& [id, lease] : leases) drop(lease->mapped, Reference::kMap, lease->holder);
+  for (auto& [id, pin] : pins) drop(pin->runs, Reference::kPin, pin->holder);
+  return told;
+}
+
 void LayoutState::Changed(FileRange range, Aftermath& after) {
   ++epoch;
   std::erase_if(waits, [&](RangeWait& wait) {

@@ -109,6 +109,9 @@ struct LayoutState : std::enable_shared_from_this<LayoutState> {
   /// Drops the references that anybody has to `range`, and tells them (F3). Returns how many.
   size_t Fail(FileRange range, Aftermath& after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
+  /// The same by page, wherever in the file it was when it was referenced.
+  size_t FailPages(PfnRange pages, Aftermath& after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+
   /// Something about leases, formers or locked entries in `range` changed: wakes who waits for
   /// that.
   void Changed(FileRange range, Aftermath& after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "daxcore/range_set.h"
 #include "daxcore/region.h"
 #include "daxcore/result.h"
+#include "daxcore/sigbus.h"
 
 namespace holdfast::daxcore {
 
@@ -23,22 +23,24 @@ namespace holdfast::daxcore {
 /// inside the region is caught. Thread-safe. One object per region; several in a process. Bad pages
 /// that the medium itself lists are known again after a crash, others when they are met again.
 ///
-/// Data is touched through CopyOut, CopyNt, ZeroNt, Store: they answer EIO at a bad page (F1). The
-/// kernel's own copies (a write(2) from the region) answer EFAULT by themselves: the caller turns
-/// that into EIO after `CheckReadable`. A plain load by other code, for example of metadata, does
-/// not kill either: the page is replaced, for this process, by one of zeroes, recorded, and
-/// `poisoned_loads` grows; a checksum then does not fit, and whoever reports that asks `IsBad` and
-/// answers EIO.
+/// Data is touched through CopyOut, CopyNt, ZeroNt, Store, CopyWithin: they answer EIO at a bad
+/// page (F1). The kernel's own copies (a write(2) from the region) answer EFAULT by themselves; the
+/// caller makes that EIO, or asks CheckReadable. A plain load by other code, for example of
+/// metadata, does not kill either: the page is replaced, for this process, by one of zeroes,
+/// recorded, and `poisoned_loads` grows; a checksum then does not fit, and whoever notices asks
+/// IsBad and answers EIO.
 class MediaFailure {
  public:
   /// Catches SIGBUS from now on for `region`, which outlives this. The medium's own list of bad
   /// ranges is the first content. ENFILE when 64 regions are watched.
   static Result<std::unique_ptr<MediaFailure>> Watch(Region& region);
   ~MediaFailure();
+  MediaFailure(const MediaFailure&) = delete;
+  MediaFailure& operator=(const MediaFailure&) = delete;
 
   /// True if any page of [offset, offset + n) is known bad. O(1) while none is.
   bool IsBad(uint64_t offset, uint64_t n) const;
-  /// EIO if IsBad, naming the first bad offset; else success.
+  /// EIO if IsBad, naming the first bad page; else success.
   Result<void> CheckReadable(uint64_t offset, uint64_t n) const;
 
   /// Copies out of the region. EIO at a bad page; then `dst` holds part of it.
@@ -50,49 +52,61 @@ class MediaFailure {
   /// Copies inside the region (copy on write): EIO if either side is bad.
   Result<void> CopyWithin(uint64_t to, uint64_t from, size_t n) const;
 
-  /// Pages met bad since the last call, as ranges of bytes: the daemon reports each with `Notify`.
+  /// Pages met bad since the last call, as ranges of bytes: the daemon reports each with Notify.
   std::vector<ByteRange> TakeNewlyMet();
-  /// Becomes readable when there are such (poll, epoll).
-  int event_fd() const { return event_fd_; }
-  uint64_t poisoned_loads() const { return poisoned_loads_.load(std::memory_order_relaxed); }
+  /// Becomes readable when there are such (poll, epoll; read it to clear).
+  int event_fd() const { return memory_.event_fd; }
+  uint64_t poisoned_loads() const { return memory_.poisoned_loads.load(std::memory_order_relaxed); }
 
   // --- Notification (F2 .. F8) ----------------------------------------------------------------
 
-  /// The mount is complete: `holder` and `manager` answer from now on; both outlive it or are taken
-  /// away with nulls. Before that Notify is EIO (F4).
+  /// The mount is complete: `holder` and `manager` answer from now on. Nulls: not any more; waits
+  /// for a Notify that is under way.
   void Attach(FailureHolder* holder, LayoutManager* manager);
-  /// Bytes [offset, offset + length) have failed. Bounds inclusive: every page that any of these
-  /// bytes lies in. ENXIO if any lies outside the region, EINVAL for length 0, EIO before Attach
-  /// (F4). Resolves all owners, tells their holders, drops their references (F2, F3), shuts down
-  /// for metadata (F5). A compound fails whole, at the order it is mapped with (C5).
+  /// Bytes [offset, offset + length) have failed: every page that any of them lies in, the last one
+  /// too; what reaches beyond the region is cut off. ENXIO wholly outside of it, EINVAL for length
+  /// 0, EIO before Attach (F4). A compound fails whole, at the order it is mapped with (C5). All
+  /// owners are resolved, their holders told, references dropped (F2, F3, F8); metadata, or owners
+  /// that cannot be resolved, shut the filesystem down (F5). The caller
+  /// holds no lock.
   Result<void> Notify(uint64_t offset, uint64_t length);
-  /// The region is about to be removed (F7).
+  /// The region is about to be removed (F7): freeze, tell everybody, drop everything, shut down,
+  /// thaw.
   Result<void> NotifyRemoval();
 
   // --- Injection and repair -------------------------------------------------------------------
 
-  /// Makes the pages of the range fail: touching them is a real SIGBUS (UFFDIO_POISON, or a mapping
-  /// beyond the end of a file where the kernel has none of that). Does not Notify. EOPNOTSUPP for a
-  /// real medium; ENXIO, EINVAL as Notify.
+  /// Makes the pages of the range fail: touching them is a real SIGBUS. Does not Notify, and is not
+  /// known until it is met. EOPNOTSUPP for a real medium; ENXIO, EINVAL as Notify.
   Result<void> Inject(uint64_t offset, uint64_t length);
-  /// Forgets that the pages are bad, and makes them good where that can be done: emulated regions
-  /// by mapping them afresh, real ones by libpmem2's clearing. What they hold after that is
-  /// undefined.
+  /// Forgets that the pages are bad and makes them good: emulated regions are mapped afresh (what
+  /// the file holds is back), real ones are cleared by libpmem2. EIO if that fails; ENXIO, EINVAL
+  /// as Notify.
   Result<void> Clear(uint64_t offset, uint64_t length);
-  /// Whole blocks are about to be overwritten: clears them if bad (F6). EIO if they cannot be
-  /// cleared (then the caller allocates others). O(1) while no page is bad.
+  /// Whole blocks are about to be overwritten: clears them if they are bad (F6). EIO if they cannot
+  /// be cleared (then the caller takes others). O(1) while no page is bad.
   Result<void> PrepareOverwrite(Pfn start, BlockCount n);
   /// All known bad ranges.
   std::vector<ByteRange> BadRanges() const;
 
  private:
-  struct State;
   explicit MediaFailure(Region& region);
+  Result<PfnRange> PagesOf(uint64_t offset, uint64_t length) const;
+  void LearnMet() const;
+  template <typename Touch>
+  Result<void> Guarded(uint64_t offset, size_t n, Touch touch) const;
+  PfnRange WholePages(const PageTable& table, PfnRange pages) const;
+  Result<void> TellOwners(PfnRange pages) ABSL_SHARED_LOCKS_REQUIRED(attached_mutex_);
 
   Region& region_;
-  int event_fd_ = -1;
-  std::atomic<uint64_t> poisoned_loads_{0};
-  std::unique_ptr<State> state_;
+  mutable WatchedMemory memory_;
+  mutable std::atomic<bool> any_bad_{false};
+  mutable absl::Mutex mutex_;
+  mutable RangeSet bad_ ABSL_GUARDED_BY(mutex_);        // by page number
+  mutable RangeSet newly_met_ ABSL_GUARDED_BY(mutex_);  // not taken yet
+  absl::Mutex attached_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  FailureHolder* holder_ ABSL_GUARDED_BY(attached_mutex_) = nullptr;
+  LayoutManager* manager_ ABSL_GUARDED_BY(attached_mutex_) = nullptr;
 };
 
 }  // namespace holdfast::daxcore

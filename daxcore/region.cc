@@ -237,11 +237,10 @@ Result<void> Region::CheckUnchanged() const {
 }
 
 Result<void> Region::Remap(ByteRange range) const {
-  if (!source_->own_mapping) {
-    return Fail(EOPNOTSUPP, absl::StrCat("region ", path_, " is a real medium: not remapped"));
-  }
   const int protection = PROT_READ | (read_only_ ? 0 : PROT_WRITE);
-  if (mmap(base_ + range.offset, range.length, protection, MAP_SHARED | MAP_FIXED, fd_,
+  const int sharing =
+      facts_.kind == RegionKind::kFsdax ? MAP_SHARED_VALIDATE | MAP_SYNC : MAP_SHARED;
+  if (mmap(base_ + range.offset, range.length, protection, sharing | MAP_FIXED, fd_,
            static_cast<off_t>(range.offset)) == MAP_FAILED) {
     return FailErrno(errno, "cannot map region", path_);
   }
@@ -257,6 +256,22 @@ Result<std::vector<ByteRange>> Region::BadRanges() const {
   pmem2_badblock bad;
   while (pmem2_badblock_next(context, &bad) == 0) ranges.push_back({bad.offset, bad.length});
   return ranges;
+}
+
+Result<void> Region::ClearBad(ByteRange range) const {
+  pmem2_badblock_context* context = nullptr;
+  if (pmem2_badblock_context_new(&context, source_->source) != 0) return {};
+  const absl::Cleanup deleter = [&context] { pmem2_badblock_context_delete(&context); };
+  pmem2_badblock bad;
+  while (pmem2_badblock_next(context, &bad) == 0) {
+    if (bad.offset >= range.offset + range.length || bad.offset + bad.length <= range.offset)
+      continue;
+    if (const int code = pmem2_badblock_clear(context, &bad); code != 0) {
+      return Fail(EIO, absl::StrCat("cannot clear the bad block at ", bad.offset, " of region ",
+                                    path_, ": ", pmem2_errormsg()));
+    }
+  }
+  return {};
 }
 
 Result<void> Region::DeepFlush(uint64_t offset, uint64_t length) const {

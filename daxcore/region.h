@@ -101,15 +101,18 @@ class Region {
   bool read_only() const { return read_only_; }
   int fd() const { return fd_; }
 
+  /// Asks the medium to clear the bad ranges that overlap `range`; what it holds there is lost. EIO
+  /// if it cannot. Nothing to do where the medium has no list.
+  Result<void> ClearBad(ByteRange range) const;
   /// Known bad ranges of the medium; empty where the medium has no list.
   Result<std::vector<ByteRange>> BadRanges() const;
   /// Flushes to the point where even a failing power supply cannot lose it; an emulated region is
   /// written back to its disk.
   Result<void> DeepFlush(uint64_t offset, uint64_t length) const;
 
-  /// Maps `range` (block-aligned) of the medium afresh at its place, in one step as other threads
-  /// see it: whatever was mapped over it, or injected into it, is gone. Bytes that were stored are
-  /// kept by the file. Emulated and in-memory regions only, else EOPNOTSUPP.
+  /// Maps `range`, a multiple of facts().alignment, of the medium afresh at its place, in one step
+  /// as other threads see it: whatever was mapped over it, or injected into it, is gone. What the
+  /// file holds is not changed.
   Result<void> Remap(ByteRange range) const;
 
  private:

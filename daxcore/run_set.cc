@@ -45,6 +45,18 @@ std::vector<FileRun> RunSet::Take(FileRange range) {
   return taken;
 }
 
+std::vector<FileRun> RunSet::TakePages(PfnRange pages) {
+  std::vector<FileRun> taken;
+  for (const FileRun& run : List()) {
+    const Pfn start = std::max(run.pfn, pages.start);
+    const Pfn end = std::min(run.pages().end(), pages.end());
+    if (start >= end) continue;
+    const FileBlock index = run.index + (start - run.pfn);
+    for (const FileRun& part : Take({index, index + (end - start)})) taken.push_back(part);
+  }
+  return taken;
+}
+
 std::optional<FileRange> RunSet::FirstGap(FileRange range) const {
   auto it = FirstEndingAfter(range.start);
   while (it != runs_.end() && it->first <= range.start) {

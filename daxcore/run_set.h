@@ -21,6 +21,8 @@ class RunSet {
   void Add(const FileRun& run);
   /// Removes what lies in `range` and returns it, in order.
   std::vector<FileRun> Take(FileRange range);
+  /// Removes what lies in `pages` and returns it, in index order. O(all runs).
+  std::vector<FileRun> TakePages(PfnRange pages);
   /// The first part of `range` that is not in the set.
   std::optional<FileRange> FirstGap(FileRange range) const;
   bool Overlaps(FileRange range) const;

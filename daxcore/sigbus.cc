@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SIGBUS handler. Everything it does is async-signal-safe.
+#include "daxcore/sigbus.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+
+namespace holdfast::daxcore {
+
+namespace internal {
+constinit thread_local sigjmp_buf* guard = nullptr;
+}
+
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+std::array<std::atomic<WatchedMemory*>, 64> watched;
+struct sigaction previous;
+
+WatchedMemory* Find(const std::byte* address) {
+  for (const auto& slot : watched) {
+    WatchedMemory* const memory = slot.load(std::memory_order_acquire);
+    if (memory != nullptr && address >= memory->base && address < memory->base + memory->size) {
+      return memory;
+    }
+  }
+  return nullptr;
+}
+
+void PassOn(int signal, siginfo_t* info, void* context) {
+  if ((previous.sa_flags & SA_SIGINFO) != 0 && previous.sa_sigaction != nullptr) {
+    previous.sa_sigaction(signal, info, context);
+  } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    previous.sa_handler(signal);
+  } else {
+    // The access is made again after we return, and this time it ends the process as it should.
+    struct sigaction die{};
+    die.sa_handler = SIG_DFL;
+    sigaction(SIGBUS, &die, nullptr);
+  }
+}
+
+// False if not even that can be done.
+bool CoverWithZeroes(const WatchedMemory& memory, uint64_t offset) {
+  const uint64_t start = offset - offset % memory.granule;
+  const int protection = PROT_READ | (memory.writable ? PROT_WRITE : 0);
+  return mmap(memory.base + start, memory.granule, protection,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+void OnSigbus(int signal, siginfo_t* info, void* context) {
+  const int saved_errno = errno;
+  const auto* const address = static_cast<const std::byte*>(info->si_addr);
+  WatchedMemory* const memory = Find(address);
+  if (memory == nullptr) {
+    PassOn(signal, info, context);
+    errno = saved_errno;
+    return;
+  }
+  const auto offset = static_cast<uint64_t>(address - memory->base);
+  memory->met.Add(offset / kPage, memory->event_fd);
+  // "Action optional" tells of a page that this thread did not touch just now.
+  if (info->si_code != BUS_MCEERR_AO) {
+    if (internal::guard != nullptr) siglongjmp(*internal::guard, 1);
+    memory->poisoned_loads.fetch_add(1, std::memory_order_relaxed);
+    if (!CoverWithZeroes(*memory, offset)) PassOn(signal, info, context);
+  }
+  errno = saved_errno;
+}
+
+void InstallHandler() {
+  struct sigaction action{};
+  action.sa_sigaction = OnSigbus;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGBUS, &action, &previous);
+}
+
+}  // namespace
+
+void MetPages::Add(uint64_t number, int event_fd) {
+  const uint64_t value = number + 1;
+  for (auto& slot : slots_) {
+    uint64_t seen = 0;
+    if (slot.compare_exchange_strong(seen, value, std::memory_order_acq_rel)) {
+      count_.fetch_add(1, std::memory_order_release);
+      break;
+    }
+    if (seen == value) return;
+  }
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = write(event_fd, &one, sizeof(one));
+}
+
+std::vector<uint64_t> MetPages::Take() {
+  std::vector<uint64_t> pages;
+  for (auto& slot : slots_) {
+    const uint64_t value = slot.exchange(0, std::memory_order_acq_rel);
+    if (value == 0) continue;
+    count_.fetch_sub(1, std::memory_order_release);
+    pages.push_back(value - 1);
+  }
+  return pages;
+}
+
+Result<void> WatchMemory(WatchedMemory* memory) {
+  static std::once_flag installed;
+  std::call_once(installed, InstallHandler);
+  for (auto& slot : watched) {
+    WatchedMemory* none = nullptr;
+    if (slot.compare_exchange_strong(none, memory, std::memory_order_acq_rel)) return {};
+  }
+  return Fail(ENFILE, "too many regions are open in this process");
+}
+
+void UnwatchMemory(WatchedMemory* memory) {
+  for (auto& slot : watched) {
+    WatchedMemory* expected = memory;
+    slot.compare_exchange_strong(expected, nullptr, std::memory_order_acq_rel);
+  }
+}
+
+}  // namespace holdfast::daxcore
