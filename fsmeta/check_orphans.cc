@@ -35,9 +35,9 @@ void CheckListed(CheckState& state, uint64_t index, uint64_t ino) {
   }
 }
 
-void CheckRecord(CheckState& state, const std::string& location, const QuarantineRecord& record) {
+void CheckRun(CheckState& state, const std::string& location, const QuarantineRecord& record) {
   const Superblock& superblock = state.image.superblock();
-  if (!state.image.Contains(record.block, record.length) ||
+  if (record.length == 0 || !state.image.Contains(record.block, record.length) ||
       record.block / superblock.group_blocks !=
           (record.block + record.length - 1) / superblock.group_blocks) {
     return state.report.Error(kQuarantineFile, location,
@@ -47,6 +47,19 @@ void CheckRecord(CheckState& state, const std::string& location, const Quarantin
   state.report.totals.quarantined_blocks += record.length;
   state.claims.Add({record.block, kInoQuarantine, 0, static_cast<uint32_t>(record.length), 0,
                     ClaimKind::kQuarantine});
+}
+
+void CheckRecord(CheckState& state, const std::string& location, const QuarantineRecord& record) {
+  switch (static_cast<QuarantineKind>(record.kind)) {
+    case QuarantineKind::kRun:
+      return CheckRun(state, location, record);
+    case QuarantineKind::kFree:
+    case QuarantineKind::kBatchHolder:
+    case QuarantineKind::kInodeHolder:
+      if (record.length == 0) return;
+      return state.report.Error(kQuarantineFile, location, "is no run, but has blocks");
+  }
+  state.report.Error(kQuarantineFile, location, absl::StrCat("is of unknown kind ", record.kind));
 }
 
 }  // namespace
@@ -83,7 +96,7 @@ void CheckQuarantine(CheckState& state) {
     size_t i = 0;
     for (const QuarantineRecord& record : (*loaded)->records) {
       const std::string location = absl::StrCat("block ", file_block, " record ", i++);
-      if (record.length != 0) CheckRecord(state, location, record);
+      CheckRecord(state, location, record);
     }
   });
 }

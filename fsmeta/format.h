@@ -339,17 +339,27 @@ static_assert(kIsMediaStruct<OrphanBlock> && sizeof(OrphanBlock) == kMetadataBlo
 inline constexpr uint64_t kOrphansPerBlock = sizeof(OrphanBlock::ino) / 8;
 
 // ---------------------------------------------------------------------------------------------
-// Quarantine file (inode 4): blocks that left their file while a process still referenced them.
-// They stay set in the bitmap. After another boot every record is simply released.
+// Quarantine file (inode 4): blocks that left their file while a process could still touch them,
+// and the processes that could. Blocks in quarantine stay set in the bitmap, and quarantine has one
+// owner's share of their reference counts. Nothing counts after another boot: runs are released and
+// holders forgotten. Order and position mean nothing.
+
+enum class QuarantineKind : uint32_t {
+  kFree = 0,
+  kRun = 1,          // `block`, `length`: left the file `ino` together with the batch's other runs
+  kBatchHolder = 2,  // the process may touch every run of the batch
+  kInodeHolder = 3,  // the process may touch blocks that belong to the file `ino`
+};
 
 struct QuarantineRecord {
   uint64_t block;
-  uint64_t length;  // blocks, 0 = free record
+  uint64_t length;  // blocks, all in one group; 0 unless kRun
   uint8_t boot_id[16];
-  uint64_t holder_pid;
+  uint64_t batch;         // kRun, kBatchHolder: what came in together; larger is later
+  uint32_t kind;          // a QuarantineKind
+  uint32_t holder_pid;    // kBatchHolder, kInodeHolder
   uint64_t holder_start;  // start time of the process, clock ticks since boot
-  uint64_t former_ino;
-  uint64_t since;  // seconds since the epoch
+  uint64_t ino;           // the file, which may be gone
 };
 static_assert(kIsMediaStruct<QuarantineRecord> && sizeof(QuarantineRecord) == 64);
 
@@ -358,6 +368,8 @@ struct QuarantineBlock {
   QuarantineRecord records[(kMetadataBlock - sizeof(ObjectHeader)) / sizeof(QuarantineRecord)];
 };
 static_assert(kIsMediaStruct<QuarantineBlock> && sizeof(QuarantineBlock) == kMetadataBlock);
+inline constexpr uint64_t kQuarantineRecordsPerBlock =
+    sizeof(QuarantineBlock::records) / sizeof(QuarantineRecord);
 
 // ---------------------------------------------------------------------------------------------
 // Journal: `lane_count` lanes of `lane_blocks` blocks. A lane holds at most one redo record.

@@ -297,7 +297,7 @@ TEST_F(TransactionTest, CollidingTransactionsRestartAndLoseNothing) {
           HOLDFAST_ASSIGN(auto* quarantine,
                           tx.EditBlock<QuarantineBlock>(parts_.quarantine_block(),
                                                         ObjectType::kQuarantine, kInoQuarantine));
-          ++quarantine->records[0].since;
+          ++quarantine->records[0].batch;
           return {};
         });
         ASSERT_TRUE(done) << done.error().Text();
