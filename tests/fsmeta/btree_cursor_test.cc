@@ -5,10 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <numeric>
+#include <random>
 #include <vector>
 
 #include "tests/fsmeta/tree_harness.h"
+#include "tests/support/quiet_log.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -93,6 +94,7 @@ class BTreeCursorTest : public testing::Test {
     });
   }
 
+  tests::QuietLog quiet_;
   TreeHarness harness_{kKind};
 };
 
@@ -218,6 +220,31 @@ TEST_F(BTreeCursorTest, LeavesThatOverlapAreCorruption) {
     editor.SetKey(editor.count() - 1, Key(kRecords * 9));
   });
   ExpectCorrupt();
+}
+
+// Whatever a node contains: an answer or EUCLEAN, in a bounded number of steps, and no access that
+// a sanitizer objects to.
+TEST_F(BTreeCursorTest, RandomDamageIsAnErrorAtWorst) {
+  std::mt19937_64 random(71);
+  for (int round = 0; round < 150; ++round) {
+    const std::vector<Pfn> path = PathTo(10 + random() % (kRecords * 10));
+    const Pfn at = path[random() % path.size()];
+    const TreeNode sound = NodeAt(at);
+    Damage(at, [&](TreeNode& node) {
+      auto* bytes = reinterpret_cast<uint8_t*>(&node);
+      for (uint64_t i = 1 + random() % 4; i > 0; --i) {
+        const size_t where = sizeof(ObjectHeader) + random() % (kMetadataBlock - 64);
+        bytes[random() % 2 == 0 ? where : 64 + where % 200] = static_cast<uint8_t>(random());
+      }
+    });
+    uint64_t steps = 0;
+    const auto count = [&](const TreeRecord&) { return ++steps <= kRecords; };
+    const auto walked = harness_.tree.ForEach(harness_.parts.medium(), harness_.root, {}, count);
+    EXPECT_TRUE(walked || walked.error().code == EUCLEAN);
+    EXPECT_LE(steps, kRecords);
+    for (int i = 0; i < 20; ++i) UseAt(random() % (kRecords * 10));
+    Damage(at, [&](TreeNode& node) { node = sound; });
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "tests/fsmeta/space_rig.h"
+#include "tests/support/quiet_log.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -91,6 +92,7 @@ class CorruptSlotTest : public testing::Test {
       ASSERT_EQ(more ? 0 : more.error().code, EUCLEAN);
     }
   }
+  tests::QuietLog quiet_;
   SpaceRig rig_;
 };
 
