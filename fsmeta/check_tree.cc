@@ -70,12 +70,17 @@ class Walk {
 
 }  // namespace
 
+bool IsEmptyRoot(const TreeRoot& root, TreeKind kind) {
+  return root.node == 0 && root.height == 0 &&
+         (root.kind == 0 || root.kind == static_cast<uint32_t>(kind));
+}
+
 bool WalkTree(CheckImage& image, CheckReport* report, const TreeName& name, const TreeRoot& root,
               OnTreeNode on_node, OnTreeRecord on_record) {
   Walk walk(image, report, name, on_node, on_record);
   const auto kind = static_cast<uint32_t>(name.kind);
   if (root.node == 0) {
-    if (root.height != 0 || (root.kind != 0 && root.kind != kind)) {
+    if (!IsEmptyRoot(root, name.kind)) {
       walk.Fail(
           absl::StrCat("root of an empty tree has height ", root.height, " and kind ", root.kind));
     }

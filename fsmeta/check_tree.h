@@ -24,6 +24,9 @@ struct TreeName {
 using OnTreeNode = absl::FunctionRef<bool(Pfn)>;
 using OnTreeRecord = absl::FunctionRef<void(const TreeRecord&)>;
 
+/// A root without a tree: never used, or emptied.
+bool IsEmptyRoot(const TreeRoot& root, TreeKind kind);
+
 /// Visits the records of a tree in order. Checks root, nodes, levels, and that keys keep the bounds
 /// their parents set; a subtree that is unsound is reported and left out. `report` may be null, for
 /// a second walk. False if anything was unsound. Visits each node once, whatever the medium holds.

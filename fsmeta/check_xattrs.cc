@@ -64,6 +64,11 @@ class Check {
       Error(absl::StrCat("has attribute ", std::string(record.name), " twice"));
     }
     list_bytes_ += record.name.size() + 1;
+    const XattrContent content{record.name, record.value, record.value_block};
+    if (record.length != XattrRecordBytes(content)) {
+      Error(absl::StrCat("attribute ", std::string(record.name), " has a record of ", record.length,
+                         " bytes, expected ", XattrRecordBytes(content)));
+    }
     if (record.name == kAccessAclName || record.name == kDefaultAclName) CheckList(record);
     if (record.value_length > kMaxXattrValueBytes) {
       Error(absl::StrCat("attribute ", std::string(record.name), " has ", record.value_length,
