@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "daemon/background.h"
 #include "daemon/housekeeping.h"
@@ -39,8 +40,9 @@ using daxcore::Region;
 using daxcore::Result;
 
 constexpr absl::Duration kInitTimeout = absl::Seconds(10);
-// After SIGTERM: for programs that have files open to let go of the detached mount.
-constexpr absl::Duration kDetachGrace = absl::Seconds(2);
+// After SIGTERM: for programs that use the mount to let go of it.
+constexpr absl::Duration kUnmountGrace = absl::Seconds(2);
+constexpr absl::Duration kUnmountRetry = absl::Milliseconds(100);
 
 // Nothing of the shell that started us matters to a filesystem; and it should be the last to go
 // when memory runs out. What is not permitted is left as it is.
@@ -158,9 +160,13 @@ void Daemon::Run() {
   if (signal == 0) return;
   spdlog::info("{}: unmounting {}", sigabbrev_np(signal), command_.mountpoint);
   FlushPageCache();
-  mount_->Detach();
-  if (!session_ended_.WaitForNotificationWithTimeout(kDetachGrace)) {
-    spdlog::warn("{} is still in use: its open files are cut off", command_.mountpoint);
+  const absl::Time give_up = absl::Now() + kUnmountGrace;
+  while (!mount_->TryUnmount()) {
+    if (absl::Now() > give_up) {
+      spdlog::warn("{} is still in use: its open files are cut off", command_.mountpoint);
+      return;
+    }
+    session_ended_.WaitForNotificationWithTimeout(kUnmountRetry);
   }
 }
 
@@ -173,7 +179,7 @@ void Daemon::FlushPageCache() {
 // The order matters: no request may come when the parked ones are answered, and none may be left
 // when the filesystem goes.
 Result<void> Daemon::Finish() {
-  if (mount_ != nullptr) mount_->Detach();
+  if (mount_ != nullptr) mount_->Cut();
   if (session_ != nullptr) session_->Stop();
   Result<void> finished;
   if (service_ != nullptr) finished = service_->Finish();

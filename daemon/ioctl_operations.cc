@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -36,7 +37,6 @@ Result<IoctlAnswer> Answer(const T& argument) {
   const auto bytes = std::as_bytes(std::span(&argument, 1));
   return IoctlAnswer{{bytes.begin(), bytes.end()}};
 }
-Result<IoctlAnswer> NoAnswer() { return IoctlAnswer{}; }
 
 // A non-empty range that neither overflows nor passes the largest offset.
 Result<void> CheckRange(uint64_t offset, uint64_t length) {
@@ -49,38 +49,75 @@ Result<void> CheckFlags(uint32_t flags, uint32_t known) {
   return {};
 }
 
-// Decodes a struct that begins with its own size, and serves it with `work(call, handle,
-// argument)`. The argument is copied, so it stays when the request is parked.
-template <typename T, typename Work>
-void ServeStruct(const IoctlRequest& ioctl, Work work) {
+// Decodes a struct that begins with its own size. The request is answered if it does not fit.
+template <typename T>
+std::optional<T> Decode(const IoctlRequest& ioctl) {
   static_assert(std::is_trivially_copyable_v<T>);
   T argument;
   uint32_t said = 0;
-  if (ioctl.argument.size() != sizeof(T)) {
-    fuse_reply_err(ioctl.request, EINVAL);
-    return;
+  if (ioctl.argument.size() == sizeof(T)) {
+    std::memcpy(&argument, ioctl.argument.data(), sizeof(T));
+    std::memcpy(&said, ioctl.argument.data(), sizeof(said));
   }
-  std::memcpy(&argument, ioctl.argument.data(), sizeof(T));
-  std::memcpy(&said, ioctl.argument.data(), sizeof(said));
-  if (said != sizeof(T)) {
-    fuse_reply_err(ioctl.request, EINVAL);
-    return;
-  }
-  Serve(ioctl.request, Op::kIoctl, ioctl.ino, work, ioctl.handle, argument);
+  if (said == sizeof(T)) return argument;
+  fuse_reply_err(ioctl.request, EINVAL);
+  return std::nullopt;
+}
+
+// Serves it with `work(call, handle, argument)`.
+template <typename T, typename Work>
+void ServeStruct(const IoctlRequest& ioctl, Work work) {
+  const auto argument = Decode<T>(ioctl);
+  if (argument) Serve(ioctl.request, Op::kIoctl, ioctl.ino, work, ioctl.handle, *argument);
+}
+
+// Serves what changes a file behind the kernel's back: what the kernel keeps of the files concerned
+// is written back before and forgotten after.
+template <typename T, typename Work>
+void ServeChange(const IoctlRequest& ioctl, std::optional<Ino> other, const T& argument,
+                 Work work) {
+  Service& service = ServiceOf(ioctl.request);
+  service.notifiers().Post([&service, request = ioctl.request, ino = ioctl.ino, other,
+                            handle = ioctl.handle, argument, work] {
+    service.InvalidateInKernel(ino);
+    if (other && *other != ino) service.InvalidateInKernel(*other);
+    Serve(request, Op::kIoctl, ino, work, handle, argument);
+  });
+}
+
+// With a write-back cache the kernel believes nobody about the size of a file: operations that
+// change it without the kernel are refused.
+Result<void> CheckSizeMayChange(const Call& call) {
+  if (!call.service().features().writeback_cache) return {};
+  return Fail(EOPNOTSUPP);
+}
+
+Result<void> CheckSizeMayChange(const Call& call, const holdfast_reflink& link, Ino source) {
+  if (!call.service().features().writeback_cache) return {};
+  HOLDFAST_ASSIGN(const auto from, call.filesystem().GetAttributes(source));
+  HOLDFAST_ASSIGN(const auto to, call.filesystem().GetAttributes(call.ino()));
+  const uint64_t length =
+      link.length != 0 ? link.length : from.size - std::min(from.size, link.source_offset);
+  if (link.destination_offset + length <= to.size) return {};
+  return Fail(EOPNOTSUPP);
 }
 
 // COLLAPSE, INSERT, UNSHARE.
 template <int kMode>
-void ChangeRange(const IoctlRequest& ioctl) {
-  ServeStruct<holdfast_range>(
-      ioctl, [](Call& call, Handle handle, const holdfast_range& range) -> Result<IoctlAnswer> {
-        HOLDFAST_TRY(CheckFlags(range.flags, 0));
-        HOLDFAST_TRY(CheckRange(range.offset, range.length));
-        if (!handle.writable()) return Fail(EBADF);
-        HOLDFAST_TRY(call.filesystem().Allocate(call.context(handle), call.ino(), kMode,
-                                                range.offset, range.length));
-        return NoAnswer();
-      });
+Result<FileChanged> ChangeRange(Call& call, Handle handle, const holdfast_range& range) {
+  HOLDFAST_TRY(CheckFlags(range.flags, 0));
+  HOLDFAST_TRY(CheckRange(range.offset, range.length));
+  if (!handle.writable()) return Fail(EBADF);
+  if (kMode != FALLOC_FL_UNSHARE_RANGE) HOLDFAST_TRY(CheckSizeMayChange(call));
+  HOLDFAST_TRY(call.filesystem().Allocate(call.context(handle), call.ino(), kMode, range.offset,
+                                          range.length));
+  return FileChanged{call.ino()};
+}
+
+template <int kMode>
+void OnChangeRange(const IoctlRequest& ioctl) {
+  const auto range = Decode<holdfast_range>(ioctl);
+  if (range) ServeChange(ioctl, std::nullopt, *range, ChangeRange<kMode>);
 }
 
 void Share(const IoctlRequest& ioctl) {
@@ -95,23 +132,32 @@ void Share(const IoctlRequest& ioctl) {
       });
 }
 
-void Reflink(const IoctlRequest& ioctl) {
-  ServeStruct<holdfast_reflink>(
-      ioctl, [](Call& call, Handle handle, const holdfast_reflink& link) -> Result<IoctlAnswer> {
-        HOLDFAST_TRY(CheckFlags(link.flags, 0));
-        if (!handle.writable()) return Fail(EBADF);
-        ShareToken token;
-        std::memcpy(token.data(), link.token, token.size());
-        const auto source = call.service().handles().FindShared(token);
-        if (!source) return Fail(ESTALE);
-        if (link.source_offset > kFileEnd || link.destination_offset > kFileEnd ||
-            link.length > kFileEnd - std::max(link.source_offset, link.destination_offset)) {
-          return Fail(EINVAL);
-        }
-        HOLDFAST_TRY(call.filesystem().Reflink(call.context(handle), *source, link.source_offset,
-                                               call.ino(), link.destination_offset, link.length));
-        return NoAnswer();
-      });
+ShareToken TokenOf(const holdfast_reflink& link) {
+  ShareToken token;
+  std::memcpy(token.data(), link.token, token.size());
+  return token;
+}
+
+Result<FileChanged> Reflink(Call& call, Handle handle, const holdfast_reflink& link) {
+  HOLDFAST_TRY(CheckFlags(link.flags, 0));
+  if (!handle.writable()) return Fail(EBADF);
+  const auto source = call.service().handles().FindShared(TokenOf(link));
+  if (!source) return Fail(ESTALE);
+  if (link.source_offset > kFileEnd || link.destination_offset > kFileEnd ||
+      link.length > kFileEnd - std::max(link.source_offset, link.destination_offset)) {
+    return Fail(EINVAL);
+  }
+  HOLDFAST_TRY(CheckSizeMayChange(call, link, *source));
+  HOLDFAST_TRY(call.filesystem().Reflink(call.context(handle), *source, link.source_offset,
+                                         call.ino(), link.destination_offset, link.length));
+  return FileChanged{call.ino()};
+}
+
+void OnReflink(const IoctlRequest& ioctl) {
+  const auto link = Decode<holdfast_reflink>(ioctl);
+  if (!link) return;
+  const auto source = ServiceOf(ioctl.request).handles().FindShared(TokenOf(*link));
+  ServeChange(ioctl, source, *link, Reflink);
 }
 
 uint32_t StateOf(LayoutPiece::State state) {
@@ -192,11 +238,11 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {HOLDFAST_IOC_COLLAPSE, ChangeRange<FALLOC_FL_COLLAPSE_RANGE>},
-    {HOLDFAST_IOC_INSERT, ChangeRange<FALLOC_FL_INSERT_RANGE>},
-    {HOLDFAST_IOC_UNSHARE, ChangeRange<FALLOC_FL_UNSHARE_RANGE>},
+    {HOLDFAST_IOC_COLLAPSE, OnChangeRange<FALLOC_FL_COLLAPSE_RANGE>},
+    {HOLDFAST_IOC_INSERT, OnChangeRange<FALLOC_FL_INSERT_RANGE>},
+    {HOLDFAST_IOC_UNSHARE, OnChangeRange<FALLOC_FL_UNSHARE_RANGE>},
     {HOLDFAST_IOC_SHARE, Share},
-    {HOLDFAST_IOC_REFLINK, Reflink},
+    {HOLDFAST_IOC_REFLINK, OnReflink},
     {HOLDFAST_IOC_LAYOUT, ShowLayout},
     {HOLDFAST_IOC_QUERY, Query},
 };

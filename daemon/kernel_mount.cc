@@ -141,13 +141,13 @@ std::string DeviceMountedAt(const std::string& path) {
   return found;
 }
 
-void RunFusermountUnmount(const std::string& mountpoint) {
-  std::string program = "fusermount3", flags = "-uzq", end = "--", where = mountpoint;
+bool RunFusermountUnmount(const std::string& mountpoint, std::string flags) {
+  std::string program = "fusermount3", end = "--", where = mountpoint;
   char* argv[] = {program.data(), flags.data(), end.data(), where.data(), nullptr};
   pid_t pid = 0;
-  if (posix_spawnp(&pid, program.c_str(), nullptr, nullptr, argv, environ) == 0) {
-    waitpid(pid, nullptr, 0);
-  }
+  int status = -1;
+  if (posix_spawnp(&pid, program.c_str(), nullptr, nullptr, argv, environ) != 0) return false;
+  return waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 }  // namespace
@@ -172,16 +172,27 @@ Result<void> KernelMount::Change(const MountPlace& place, const Options& options
   return {};
 }
 
-KernelMount::~KernelMount() { Detach(); }
+KernelMount::~KernelMount() { Cut(); }
 
-void KernelMount::Detach() {
-  if (std::exchange(detached_, true)) return;
-  if (device_.empty() || DeviceMountedAt(place_.mountpoint) != device_) return;
-  if (IsRoot()) {
-    umount2(place_.mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-  } else {
-    RunFusermountUnmount(place_.mountpoint);
+bool KernelMount::IsThere() const {
+  return !device_.empty() && DeviceMountedAt(place_.mountpoint) == device_;
+}
+
+bool KernelMount::TryUnmount() {
+  if (!IsThere()) return true;
+  if (!IsRoot()) return RunFusermountUnmount(place_.mountpoint, "-uq");
+  return umount2(place_.mountpoint.c_str(), UMOUNT_NOFOLLOW) == 0;
+}
+
+void KernelMount::Cut() {
+  if (!IsThere()) return;
+  if (!IsRoot()) {
+    RunFusermountUnmount(place_.mountpoint, "-uzq");
+    return;
   }
+  // Forcing ends the connection first, so that nobody waits for an answer that will not come.
+  umount2(place_.mountpoint.c_str(), MNT_FORCE | UMOUNT_NOFOLLOW);
+  umount2(place_.mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 }  // namespace holdfast::daemon

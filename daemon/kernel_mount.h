@@ -34,17 +34,19 @@ class KernelMount {
 
   /// The FUSE channel, for the session.
   FileDescriptor TakeChannel() { return std::move(channel_); }
-  /// Takes the mount away from the mount point. Who still has files open there keeps them. Does
-  /// nothing if it is gone already, or something else is mounted there by now.
-  void Detach();
+  /// Unmounts unless somebody uses the mount. True if it is gone.
+  bool TryUnmount();
+  /// Takes the mount away also from who uses it: what they ask from now on fails. Does nothing if
+  /// it is gone already, or something else is mounted there by now.
+  void Cut();
 
  private:
   KernelMount(MountPlace place, FileDescriptor channel);
+  bool IsThere() const;
 
   MountPlace place_;
   FileDescriptor channel_;
   std::string device_;  // major:minor of the mount, "" if it cannot be told
-  bool detached_ = false;
 };
 
 }  // namespace holdfast::daemon

@@ -131,6 +131,13 @@ void Reply(Service& /*service*/, fuse_req_t request, const IoctlAnswer& answer) 
   fuse_reply_ioctl(request, 0, answer.out.data(), answer.out.size());
 }
 
+void Reply(Service& service, fuse_req_t request, const FileChanged& changed) {
+  service.notifiers().RunOrPost([&service, request, ino = changed.ino] {
+    service.InvalidateInKernel(ino);
+    fuse_reply_ioctl(request, 0, nullptr, 0);
+  });
+}
+
 void Reply(Service& service, fuse_req_t request, const Listing& listing) {
   if (fuse_reply_buf(request, listing.bytes.data(), listing.bytes.size()) != 0) {
     for (const Ino ino : listing.looked_up) service.filesystem().Forget(ino, 1);

@@ -68,6 +68,10 @@ struct XattrText {
 struct IoctlAnswer {
   std::vector<std::byte> out;
 };
+/// An ioctl changed a file in ways that the kernel does not know of.
+struct FileChanged {
+  Ino ino;
+};
 /// Directory entries, with the inodes that each got a lookup by this.
 struct Listing {
   std::vector<char> bytes;
@@ -100,6 +104,7 @@ void Reply(Service& service, fuse_req_t request, const Position& position);
 void Reply(Service& service, fuse_req_t request, const LinkTarget& target);
 void Reply(Service& service, fuse_req_t request, const XattrText& xattr);
 void Reply(Service& service, fuse_req_t request, const IoctlAnswer& answer);
+void Reply(Service& service, fuse_req_t request, const FileChanged& changed);
 void Reply(Service& service, fuse_req_t request, const Listing& listing);
 void Reply(Service& service, fuse_req_t request, const fsmeta::StatFs& stat);
 

@@ -8,6 +8,7 @@ namespace holdfast::daemon {
 
 daxcore::Result<void> Service::Finish() {
   parking_lot_.Close(EINTR);
+  notifiers_.Stop();
   workers_.Stop();
   return filesystem_->Sync();
 }

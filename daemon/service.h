@@ -2,6 +2,7 @@
 // What every operation of a mount works with.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,9 @@ namespace holdfast::daemon {
 
 /// Threads for reruns of parked requests. They run to their end without waiting, so few are enough.
 inline constexpr size_t kRerunThreads = 4;
+/// Threads for invalidations. Those wait until the kernel has written dirty pages back, through
+/// other threads: neither those that serve requests nor those that rerun them may do it.
+inline constexpr size_t kNotifierThreads = 2;
 
 /// Owns the mounted filesystem and everything the daemon keeps beside it. Thread-safe. What
 /// survives a crash is in the filesystem; the rest is made anew.
@@ -37,6 +41,16 @@ class Service {
   ParkingLot& parking_lot() { return parking_lot_; }
   const ParkingLot& parking_lot() const { return parking_lot_; }
   WorkerPool& workers() { return workers_; }
+  WorkerPool& notifiers() { return notifiers_; }
+
+  /// How the kernel is told; the session sets it before requests come.
+  using InvalidateFile = std::function<void(daxcore::Ino)>;
+  void set_invalidate_file(InvalidateFile fn) { invalidate_file_ = std::move(fn); }
+  /// Makes the kernel write back and forget the pages and attributes it keeps of a file, which
+  /// changes, or changed, without it. Only on a notifier's thread.
+  void InvalidateInKernel(daxcore::Ino ino) const {
+    if (invalidate_file_) invalidate_file_(ino);
+  }
 
   /// Set once, while INIT is answered and before any other request.
   void SetFeatures(const Features& features) {
@@ -65,6 +79,8 @@ class Service {
   Metrics metrics_;
   HandleTable handles_;
   Snapshots snapshots_;
+  InvalidateFile invalidate_file_;
+  WorkerPool notifiers_{kNotifierThreads};
   WorkerPool workers_{kRerunThreads};
   ParkingLot parking_lot_{workers_};
 };

@@ -78,6 +78,10 @@ Result<std::unique_ptr<Session>> Session::Create(Service& service, FileDescripto
   HOLDFAST_TRY(Attach(session->session_, channel, kind));
   // From here on libfuse owns the descriptor and closes it with the session.
   channel.Release();
+  service.set_invalidate_file([fuse = session->session_](daxcore::Ino ino) {
+    // ENOENT: the kernel keeps nothing of it.
+    fuse_lowlevel_notify_inval_inode(fuse, ino.value(), 0, 0);
+  });
   session->loop_ = std::make_unique<DeviceLoop>(session->session_, ThreadCount(service.options()));
   return session;
 }

@@ -7,6 +7,11 @@
 #include <utility>
 
 namespace holdfast::daemon {
+namespace {
+
+thread_local const WorkerPool* pool_of_this_thread = nullptr;
+
+}  // namespace
 
 void WorkerPool::Post(std::move_only_function<void()> job) {
   const absl::MutexLock hold(&mutex_);
@@ -17,7 +22,21 @@ void WorkerPool::Post(std::move_only_function<void()> job) {
   }
 }
 
+void WorkerPool::RunOrPost(std::move_only_function<void()> job) {
+  bool here = pool_of_this_thread == this;
+  if (!here) {
+    const absl::MutexLock hold(&mutex_);
+    here = stopped_;
+  }
+  if (here) {
+    job();
+  } else {
+    Post(std::move(job));
+  }
+}
+
 void WorkerPool::Work() {
+  pool_of_this_thread = this;
   pthread_setname_np(pthread_self(), "hf-worker");
   const auto wanted = [this]()
                           ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopped_ || !jobs_.empty(); };

@@ -24,6 +24,8 @@ class WorkerPool {
 
   /// Runs `job` soon, in no particular order with other jobs. After Stop it is dropped.
   void Post(std::move_only_function<void()> job);
+  /// Runs `job` now if this is a thread of the pool or the pool was stopped, else posts it.
+  void RunOrPost(std::move_only_function<void()> job);
   /// Runs what is queued, then ends the threads. Not from a job.
   void Stop();
 
