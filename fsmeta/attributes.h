@@ -57,13 +57,13 @@ struct Attributes {
 
 /// A request to change attributes; what is not set stays.
 struct AttributeChange {
-  std::optional<uint32_t> mode;  ///< permission bits
-  std::optional<uid_t> uid;
-  std::optional<gid_t> gid;
-  std::optional<uint64_t> size;
-  std::optional<timespec> atime;
-  std::optional<timespec> mtime;
-  std::optional<timespec> ctime;
+  std::optional<uint32_t> mode = std::nullopt;  ///< permission bits
+  std::optional<uid_t> uid = std::nullopt;
+  std::optional<gid_t> gid = std::nullopt;
+  std::optional<uint64_t> size = std::nullopt;
+  std::optional<timespec> atime = std::nullopt;
+  std::optional<timespec> mtime = std::nullopt;
+  std::optional<timespec> ctime = std::nullopt;
   bool kill_suid_sgid = false;  ///< FATTR_KILL_SUIDGID: drop suid and (group-executable) sgid
 };
 
