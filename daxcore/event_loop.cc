@@ -75,7 +75,8 @@ void EventLoop::WatchDeadline(Id id, TimePoint when, std::move_only_function<voi
   {
     absl::MutexLock lock(&mutex_);
     watches_.emplace(id, Watch{-1, when, std::move(fn)});
-    earliest = deadlines_.emplace(when, id) == deadlines_.begin();
+    const auto place = deadlines_.emplace(when, id);
+    earliest = place == deadlines_.begin();
   }
   if (earliest) Wake();
 }

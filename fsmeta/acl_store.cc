@@ -4,12 +4,22 @@
 
 #include <sys/stat.h>
 
+#include "absl/strings/str_format.h"
 #include "fsmeta/posix_acl.h"
 
 namespace holdfast::fsmeta {
 namespace {
 
 constexpr uint32_t kPermissionBits = 0777;
+
+// A list that was stored, so it was a sound one then.
+Result<PosixAcl> ParseStored(const InodeSlot& slot, std::string_view value) {
+  auto acl = PosixAcl::Parse(value);
+  if (acl && !acl->empty()) return acl;
+  return Fail(EUCLEAN, absl::StrFormat("inode %d: its access control list is not one; run "
+                                       "fsck.holdfast",
+                                       slot.header.owner));
+}
 
 }  // namespace
 
@@ -39,7 +49,7 @@ Result<void> AclStore::ChangeMode(Transaction& tx, InodeSlot* slot, uint32_t per
   if ((slot->flags & kInodeHasAcl) == 0) return {};
   HOLDFAST_ASSIGN(const auto value, xattrs_.Read(tx, *slot, kAccessAclName));
   if (!value) return {};
-  HOLDFAST_ASSIGN(PosixAcl acl, PosixAcl::Parse(*value));
+  HOLDFAST_ASSIGN(PosixAcl acl, ParseStored(*slot, *value));
   acl.SetPermissions(permissions);
   return xattrs_.Write(tx, slot, kAccessAclName, acl.Serialize());
 }
@@ -52,7 +62,7 @@ Result<void> AclStore::Inherit(Transaction& tx, const InodeSlot& parent, InodeSl
     child->mode &= ~(umask & kPermissionBits);
     return {};
   }
-  HOLDFAST_ASSIGN(PosixAcl acl, PosixAcl::Parse(*value));
+  HOLDFAST_ASSIGN(PosixAcl acl, ParseStored(parent, *value));
   child->mode = acl.InheritWith(child->mode);
   if (!acl.IsModeOnly()) {
     child->flags |= kInodeHasAcl;

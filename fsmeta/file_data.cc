@@ -27,36 +27,70 @@ Result<FileData::FileState> FileData::Survey(LiveInode& inode) {
   }
 }
 
-Result<BrokenLayout> FileData::Break(const OpContext& op, LiveInode& inode, FileRange range,
-                                     BreakReason reason) {
+Result<BrokenLayout> FileData::Break(const OpContext& op, LiveInode& inode, FileRange range) {
   if (range.empty() || inode.layout.untouched()) return BrokenLayout{};
   HOLDFAST_ASSIGN(BreakOutcome outcome, WithAttempt(op, [&](BreakAttempt& attempt) {
-                    return volume_.layouts().Break(inode.layout, range, reason, attempt);
+                    return volume_.layouts().Break(inode.layout, range, BreakReason::kUnmap,
+                                                   attempt);
                   }));
-  return BrokenLayout{std::move(outcome), {}};
+  return Unmapped(inode, range, std::move(outcome));
 }
 
 Result<BrokenLayout> FileData::BreakAtOnce(LiveInode& inode, FileRange range) {
-  if (inode.layout.untouched()) return BrokenLayout{};
+  if (range.empty() || inode.layout.untouched()) return BrokenLayout{};
   BreakAttempt attempt;
   attempt.IgnoreInterrupts();
   attempt.OverridePolicy(BusyPolicy::kQuarantine, std::chrono::milliseconds(0));
   HOLDFAST_ASSIGN(BreakOutcome outcome,
                   volume_.layouts().Break(inode.layout, range, BreakReason::kUnmap, attempt));
-  return BrokenLayout{std::move(outcome), {}};
+  return Unmapped(inode, range, std::move(outcome));
 }
 
-void FileData::Settle(LiveInode& inode, FileRange range, const BrokenLayout& broken) {
-  if (range.empty() || inode.layout.untouched()) return;
-  LayoutManager& layouts = volume_.layouts();
-  if (!broken.leaving.empty()) layouts.Quarantine(inode.layout, broken.leaving, broken.outcome);
-  // Busy blocks that stayed in the file keep their entries.
+Result<void> FileData::RecallForWrite(const OpContext& op, LiveInode& inode, FileRange range) {
+  if (inode.layout.untouched()) return {};
+  HOLDFAST_TRY(WithAttempt(op, [&](BreakAttempt& attempt) {
+    return volume_.layouts().Break(inode.layout, range, BreakReason::kWrite, attempt);
+  }));
+  return {};
+}
+
+// The entries go before the transaction, not after it: as soon as that has committed, another file
+// may get and map the blocks, whose descriptors must be idle by then (P9).
+BrokenLayout FileData::Unmapped(LiveInode& inode, FileRange range, BreakOutcome outcome) {
   FileBlock at = range.start;
-  for (const FileRange& busy : broken.outcome.busy) {
-    if (at < busy.start) layouts.DropEntries(inode.layout, {at, busy.start}, Drop::kTruncate);
+  for (const FileRange& busy : outcome.busy) {
+    if (at < busy.start) {
+      volume_.layouts().DropEntries(inode.layout, {at, busy.start}, Drop::kTruncate);
+    }
     at = busy.end;
   }
-  if (at < range.end) layouts.DropEntries(inode.layout, {at, range.end}, Drop::kTruncate);
+  if (at < range.end) volume_.layouts().DropEntries(inode.layout, {at, range.end}, Drop::kTruncate);
+  return BrokenLayout{range, std::move(outcome), {}};
+}
+
+void FileData::Settle(LiveInode& inode, const BrokenLayout& broken, bool committed) {
+  if (broken.range.empty()) return;
+  if (!committed) {
+    FlushMapped(inode, broken.range);
+  } else if (!broken.leaving.empty()) {
+    volume_.layouts().Quarantine(inode.layout, broken.leaving, broken.outcome);
+  }
+}
+
+// The file keeps the blocks, but which of them clients stored to is forgotten with the entries.
+void FileData::FlushMapped(LiveInode& inode, FileRange range) {
+  Region& region = volume_.region();
+  absl::ReaderMutexLock meta(&inode.meta);
+  const auto slot = ReadRegular(inode);
+  if (!slot) return;
+  const auto flush = [&](const Extent& extent) {
+    const Extent part = Clip(extent, range);
+    region.persist().Flush(region.At(part.run.start), Bytes(part.run.length));
+    return true;
+  };
+  if (volume_.extents().ForEach(volume_.medium(), **slot, range.start, range.end, flush)) {
+    region.persist().Drain();
+  }
 }
 
 }  // namespace holdfast::fsmeta

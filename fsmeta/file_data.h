@@ -52,7 +52,7 @@ class FileData {
   /// Goes on with a truncation that a crash interrupted; nothing if there is none.
   Result<void> FinishTruncate(Ino ino);
   /// Frees every block of a regular file that is dying, in as many transactions as it takes; never
-  /// waits (rule L10: what is busy goes to quarantine). Its size becomes 0. The caller then frees
+  /// waits (rule L10: what is busy goes to quarantine). The caller then frees
   /// the inode.
   Result<void> ReleaseAll(LiveInode& inode);
 
@@ -80,9 +80,12 @@ class FileData {
   Result<const InodeSlot*> ReadRegular(LiveInode& inode);
   /// First step of every change: may the file be changed? Finishes what a crash left undone.
   Result<FileState> Survey(LiveInode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
-  /// Makes `range` safe to change (L7). O(1) where nobody ever mapped the file.
-  Result<BrokenLayout> Break(const OpContext& op, LiveInode& inode, FileRange range,
-                             BreakReason reason);
+  /// Makes `range` safe to change (L7) and forgets its entries. O(1) where nobody ever mapped the
+  /// file.
+  Result<BrokenLayout> Break(const OpContext& op, LiveInode& inode, FileRange range)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
+  /// Recalls the leases that a local write to `range` collides with (L1).
+  Result<void> RecallForWrite(const OpContext& op, LiveInode& inode, FileRange range);
   /// Calls `fn(BreakAttempt&)` with the request's attempt, or with one that never waits.
   template <typename F>
   static auto WithAttempt(const OpContext& op, F&& fn) {
@@ -92,10 +95,14 @@ class FileData {
     return fn(impatient);
   }
   /// As Break, for what must not wait: busy blocks are for quarantine at once (L10).
-  Result<BrokenLayout> BreakAtOnce(LiveInode& inode, FileRange range);
-  /// After the commit: what left goes to quarantine, the entries of `range` are forgotten.
-  void Settle(LiveInode& inode, FileRange range, const BrokenLayout& broken)
+  Result<BrokenLayout> BreakAtOnce(LiveInode& inode, FileRange range)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
+  BrokenLayout Unmapped(LiveInode& inode, FileRange range, BreakOutcome outcome)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
+  /// After each transaction that followed a Break, with the metadata lock dropped.
+  void Settle(LiveInode& inode, const BrokenLayout& broken, bool committed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
+  void FlushMapped(LiveInode& inode, FileRange range);
 
   /// `body(FileEdit&)` as one transaction.
   template <typename F>
@@ -112,10 +119,10 @@ class FileData {
   Result<void> Change(const OpContext& op, LiveInode& inode, FileRange range, F&& body)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io) {
     absl::MutexLock layout(&inode.layout.layout_lock());
-    HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, range, BreakReason::kUnmap));
-    HOLDFAST_TRY(RunEdit(inode, &broken, body));
-    Settle(inode, range, broken);
-    return {};
+    HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, range));
+    auto done = RunEdit(inode, &broken, body);
+    Settle(inode, broken, done.has_value());
+    return done;
   }
 
   // -- Reading (file_read.cc).
@@ -142,11 +149,11 @@ class FileData {
                       bool kill_suid_sgid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
   /// The file ends at `size` now: `also` and as much of the dropping as fits go into the first
   /// transaction, the rest into a chain of more.
-  Result<void> CutAt(LiveInode& inode, uint64_t size, FileRange cut, BrokenLayout* broken,
+  Result<void> CutAt(LiveInode& inode, uint64_t size, BrokenLayout* broken,
                      absl::FunctionRef<Result<void>(FileEdit&)> also)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io, inode.layout.layout_lock());
   /// That chain: drops every block past the end of the file.
-  Result<void> DropPastEnd(LiveInode& inode, FileRange cut, BrokenLayout* broken)
+  Result<void> DropPastEnd(LiveInode& inode, BrokenLayout* broken)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io, inode.layout.layout_lock());
   Result<void> FinishTruncateLocked(LiveInode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
 
@@ -181,6 +188,9 @@ class FileData {
   };
   Result<void> Share(const OpContext& op, LiveInode& source, LiveInode& destination,
                      const ShareJob& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(source.io, destination.io);
+  Result<void> ShareUnmapped(const OpContext& op, LiveInode& source, LiveInode& destination,
+                             const ShareJob& job, BrokenLayout* broken)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(source.io, destination.io, destination.layout.layout_lock());
   Result<BrokenLayout> BreakForSharing(const OpContext& op, LiveInode& source, FileRange read,
                                        LiveInode& destination, FileRange changed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(destination.layout.layout_lock());

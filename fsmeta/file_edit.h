@@ -18,6 +18,7 @@ namespace holdfast::fsmeta {
 /// What breaking the layout of a file found (rule L14), and what the running change must therefore
 /// hand to quarantine once it is committed.
 struct BrokenLayout {
+  FileRange range{};  ///< what was broken; empty if nobody ever mapped the file
   BreakOutcome outcome;
   std::vector<FileRun> leaving;  ///< busy blocks that left the file in the last transaction
 };
@@ -115,6 +116,8 @@ class FileEdit {
   DataStore store() const { return DataStore(volume_.region()); }
   const ExtentMap& extents() const { return volume_.extents(); }
   Result<std::vector<PlacedRun>> Take(FileRange range, Need need);
+  Result<BlockRun> TakeRun(FileBlock at, BlockCount want, Pfn goal);
+  Result<BlockRun> TakeForHugePages(FileBlock at, BlockCount want, Pfn goal);
   Result<void> Map(std::span<const PlacedRun> runs, uint32_t flags);
   Result<void> Release(std::span<const Extent> gone);
   Result<void> ReplacePart(FileBlock block, uint64_t zero_from, uint64_t zero_to);

@@ -7,6 +7,14 @@
 namespace holdfast::fsmeta {
 namespace {
 
+constexpr uint64_t kHugePageBlocks = 512;
+// Smaller pieces fill holes: not every file of a few pages may begin a huge page of its own.
+constexpr BlockCount kLargePiece{256};
+
+bool SameOffsetInHugePage(FileBlock at, Pfn pfn) {
+  return at.value() % kHugePageBlocks == pfn.value() % kHugePageBlocks;
+}
+
 FileRun AsFileRun(const Extent& extent) {
   return {extent.file_block, extent.run.start, extent.run.length};
 }
@@ -42,7 +50,7 @@ Result<std::vector<PlacedRun>> FileEdit::Take(FileRange range, Need need) {
   HOLDFAST_ASSIGN(const std::optional<Extent> before, extents().Before(tx_, *slot_, range.start));
   Pfn goal = before ? before->run.end() : Pfn(0);
   for (FileBlock at = range.start; at < range.end;) {
-    auto run = volume_.allocator().Allocate(tx_, range.end - at, goal, AllocFor::kData);
+    auto run = TakeRun(at, range.end - at, goal);
     if (!run && run.error().code == ENOSPC && need == Need::kWhatFits) break;
     if (!run) return Pass(std::move(run));
     taken.push_back({at, *run});
@@ -50,6 +58,35 @@ Result<std::vector<PlacedRun>> FileEdit::Take(FileRange range, Need need) {
     goal = run->end();
   }
   return taken;
+}
+
+Result<BlockRun> FileEdit::TakeRun(FileBlock at, BlockCount want, Pfn goal) {
+  HOLDFAST_ASSIGN(const BlockRun run,
+                  volume_.allocator().Allocate(tx_, want, goal, AllocFor::kData));
+  if (run.start == goal || want < kLargePiece || SameOffsetInHugePage(at, run.start)) return run;
+  const auto aligned = TakeForHugePages(at, want, goal);
+  if (!aligned && aligned.error().code == ENOSPC) return run;
+  if (aligned) HOLDFAST_TRY(volume_.allocator().Free(tx_, run));
+  return aligned;
+}
+
+// A large piece that does not continue another one lies so that it can be mapped in pages of 2 MiB.
+// ENOSPC where that cannot be had.
+Result<BlockRun> FileEdit::TakeForHugePages(FileBlock at, BlockCount want, Pfn goal) {
+  Allocator& allocator = volume_.allocator();
+  const BlockCount before(at.value() % kHugePageBlocks);
+  const BlockCount length(std::max(kHugePageBlocks, before.value() + want.value()));
+  HOLDFAST_ASSIGN(const BlockRun all,
+                  allocator.Allocate(tx_, length, goal, AllocFor::kData, /*exact=*/true));
+  const BlockRun run{all.start + before, want};
+  if (!SameOffsetInHugePage(at, run.start)) {
+    HOLDFAST_TRY(allocator.Free(tx_, all));
+    return Fail(ENOSPC);
+  }
+  // The rest goes back; what comes next in the file finds it free behind the run.
+  if (before != BlockCount(0)) HOLDFAST_TRY(allocator.Free(tx_, {all.start, before}));
+  if (run.end() != all.end()) HOLDFAST_TRY(allocator.Free(tx_, {run.end(), all.end() - run.end()}));
+  return run;
 }
 
 Result<void> FileEdit::Map(std::span<const PlacedRun> runs, uint32_t flags) {
@@ -137,17 +174,6 @@ Result<void> FileEdit::Release(std::span<const Extent> gone) {
       at = run.end();
     }
     if (at < extent.end()) released.push_back(Clip(extent, {at, extent.end()}));
-  }
-  if (!inode_.layout.untouched()) {
-    // The descriptors of freed pages must be idle before anybody else can get the pages, so this is
-    // registered before the allocator's own callbacks (P9).
-    tx_.OnCommit([this_volume = &volume_, &inode = inode_, released] {
-      inode.layout.layout_lock().AssertHeld();
-      for (const Extent& extent : released) {
-        this_volume->layouts().DropEntries(inode.layout, {extent.file_block, extent.end()},
-                                           Drop::kTruncate);
-      }
-    });
   }
   return ReleaseExtents(tx_, volume_.space(), released, nullptr);
 }

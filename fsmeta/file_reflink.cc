@@ -58,9 +58,16 @@ Result<void> FileData::Share(const OpContext& op, LiveInode& source, LiveInode& 
 
   absl::MutexLock layout(&destination.layout.layout_lock());
   HOLDFAST_ASSIGN(BrokenLayout broken, BreakForSharing(op, source, read, destination, changed));
+  auto shared = ShareUnmapped(op, source, destination, job, &broken);
+  Settle(destination, broken, shared.has_value());
+  return shared;
+}
+
+Result<void> FileData::ShareUnmapped(const OpContext& op, LiveInode& source, LiveInode& destination,
+                                     const ShareJob& job, BrokenLayout* broken) {
   LockPair meta(source.ino, source.meta, destination.ino, destination.meta);
-  auto shared = volume_.transactions().Run([&](Transaction& tx) -> Result<void> {
-    HOLDFAST_ASSIGN(FileEdit to, FileEdit::Begin(volume_, tx, destination, &broken));
+  return volume_.transactions().Run([&](Transaction& tx) -> Result<void> {
+    HOLDFAST_ASSIGN(FileEdit to, FileEdit::Begin(volume_, tx, destination, broken));
     HOLDFAST_TRY(to.GrowTo(job.end));
     if (source.ino == destination.ino) {
       HOLDFAST_TRY(to.ShareFrom(to, job.from, job.to));
@@ -70,8 +77,6 @@ Result<void> FileData::Share(const OpContext& op, LiveInode& source, LiveInode& 
     }
     return to.StampModified(LosesPrivileges(op));
   });
-  if (shared) Settle(destination, changed, broken);
-  return shared;
 }
 
 Result<BrokenLayout> FileData::BreakForSharing(const OpContext& op, LiveInode& source,
@@ -83,7 +88,7 @@ Result<BrokenLayout> FileData::BreakForSharing(const OpContext& op, LiveInode& s
                                                       BreakReason::kUnmap, source.layout, read,
                                                       BreakReason::kWrite, attempt);
                   }));
-  return BrokenLayout{std::move(outcomes.first), {}};
+  return Unmapped(destination, changed, std::move(outcomes.first));
 }
 
 }  // namespace holdfast::fsmeta

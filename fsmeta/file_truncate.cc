@@ -35,12 +35,12 @@ Result<void> FileData::Shrink(const OpContext& op, LiveInode& inode, uint64_t ol
   // The last block too, if a part of it goes: whoever maps it sees the file's end there.
   const FileRange cut{size < old_size ? FileBlockOf(size) : FileBlockCeil(size), kFileEnd};
   absl::MutexLock layout(&inode.layout.layout_lock());
-  HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, cut, BreakReason::kUnmap));
-  return CutAt(inode, size, cut, &broken,
+  HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, cut));
+  return CutAt(inode, size, &broken,
                [&](FileEdit& edit) -> Result<void> { return edit.StampModified(kill_suid_sgid); });
 }
 
-Result<void> FileData::CutAt(LiveInode& inode, uint64_t size, FileRange cut, BrokenLayout* broken,
+Result<void> FileData::CutAt(LiveInode& inode, uint64_t size, BrokenLayout* broken,
                              absl::FunctionRef<Result<void>(FileEdit&)> also) {
   bool done = false;
   std::optional<FileTail> tail;
@@ -51,21 +51,21 @@ Result<void> FileData::CutAt(LiveInode& inode, uint64_t size, FileRange cut, Bro
     HOLDFAST_ASSIGN(done, DropSomePastEnd(edit));
     return done ? Result<void>() : edit.BeginTruncation();
   });
+  Settle(inode, *broken, cut_off.has_value());
   if (!cut_off) return cut_off;
-  Settle(inode, cut, *broken);
   // Nobody sees these bytes any more, but a client that maps the block would.
   if (tail && tail->ours) HOLDFAST_TRY(store_.Zero(tail->offset, tail->length));
-  return done ? Result<void>() : DropPastEnd(inode, cut, broken);
+  return done ? Result<void>() : DropPastEnd(inode, broken);
 }
 
-Result<void> FileData::DropPastEnd(LiveInode& inode, FileRange cut, BrokenLayout* broken) {
+Result<void> FileData::DropPastEnd(LiveInode& inode, BrokenLayout* broken) {
   for (bool done = false; !done;) {
     auto step = RunEdit(inode, broken, [&](FileEdit& edit) -> Result<void> {
       HOLDFAST_ASSIGN(done, DropSomePastEnd(edit));
       return done ? edit.EndTruncation() : Result<void>();
     });
+    Settle(inode, *broken, step.has_value());
     if (!step) return step;
-    Settle(inode, cut, *broken);
   }
   return {};
 }
@@ -87,14 +87,19 @@ Result<void> FileData::FinishTruncateLocked(LiveInode& inode) {
   const FileRange cut{FileBlockCeil(size), kFileEnd};
   absl::MutexLock layout(&inode.layout.layout_lock());
   HOLDFAST_ASSIGN(BrokenLayout broken, BreakAtOnce(inode, cut));
-  return DropPastEnd(inode, cut, &broken);
+  return DropPastEnd(inode, &broken);
 }
 
 Result<void> FileData::ReleaseAll(LiveInode& inode) {
   absl::WriterMutexLock io(&inode.io);
+  {
+    absl::ReaderMutexLock meta(&inode.meta);
+    HOLDFAST_ASSIGN(const InodeSlot* slot, ReadRegular(inode));
+    if (slot->blocks == 0) return {};
+  }
   absl::MutexLock layout(&inode.layout.layout_lock());
   HOLDFAST_ASSIGN(BrokenLayout broken, BreakAtOnce(inode, kWholeFile));
-  return CutAt(inode, 0, kWholeFile, &broken, [](FileEdit&) { return Result<void>(); });
+  return CutAt(inode, 0, &broken, [](FileEdit&) { return Result<void>(); });
 }
 
 }  // namespace holdfast::fsmeta

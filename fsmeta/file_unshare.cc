@@ -32,8 +32,9 @@ Result<void> FileData::CopyShared(LiveInode& inode, std::span<const FileRange> s
   for (const FileRange& part : shared) {
     for (FileBlock at = part.start; at < part.end;) {
       const FileRange step{at, std::min(part.end, at + kUnshareAtOnce)};
-      HOLDFAST_TRY(RunEdit(inode, broken, [&](FileEdit& edit) { return edit.CopyAway(step); }));
-      Settle(inode, step, *broken);
+      auto copied = RunEdit(inode, broken, [&](FileEdit& edit) { return edit.CopyAway(step); });
+      Settle(inode, *broken, copied.has_value());
+      if (!copied) return copied;
       at = step.end;
     }
   }
@@ -58,7 +59,7 @@ Result<void> FileData::Unshare(const OpContext& op, LiveInode& inode, ByteSpan s
     if (!shared.empty()) {
       const FileRange range{shared.front().start, shared.back().end};
       absl::MutexLock layout(&inode.layout.layout_lock());
-      HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, range, BreakReason::kUnmap));
+      HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, range));
       HOLDFAST_TRY(CopyShared(inode, shared, &broken));
     }
     if (span.offset == 0 && span.end >= state.size) HOLDFAST_TRY(ForgetSharing(inode));

@@ -24,7 +24,7 @@ Result<uint64_t> FileData::WriteLocked(const OpContext& op, LiveInode& inode, By
                                        std::span<const iovec> pieces, bool kill_suid_sgid) {
   HOLDFAST_ASSIGN(const FileState state, Survey(inode));
   if (span.length() == 0) return 0;
-  HOLDFAST_TRY(Break(op, inode, span.blocks(), BreakReason::kWrite));
+  HOLDFAST_TRY(RecallForWrite(op, inode, span.blocks()));
   WriteJob job{{span, pieces, state.size}, kill_suid_sgid, {}};
   bool privileged = false;
   {
@@ -41,9 +41,9 @@ Result<uint64_t> FileData::WriteLocked(const OpContext& op, LiveInode& inode, By
   if (replaced.empty()) return WriteWithChange(inode, job, nullptr);
 
   absl::MutexLock layout(&inode.layout.layout_lock());
-  HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, replaced, BreakReason::kUnmap));
-  HOLDFAST_ASSIGN(const uint64_t written, WriteWithChange(inode, job, &broken));
-  Settle(inode, replaced, broken);
+  HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, replaced));
+  auto written = WriteWithChange(inode, job, &broken);
+  Settle(inode, broken, written.has_value());
   return written;
 }
 

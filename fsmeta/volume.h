@@ -34,7 +34,7 @@ struct MountOptions {
   bool read_only = false;
   DataMode data = DataMode::kInPlace;
   AtimeMode atime = AtimeMode::kRelative;
-  daxcore::LayoutPolicy layout;             ///< busy policy, timeouts, limits
+  daxcore::LayoutPolicy layout = {};        ///< busy policy, timeouts, limits
   daxcore::LayoutEvents* events = nullptr;  ///< who tells clients of recalls; outlives the volume
 };
 

@@ -345,12 +345,23 @@ TEST_P(NamespaceProperty, AgreesWithTheModel) {
       Reap();
     }
     ASSERT_NO_FATAL_FAILURE(CheckAll()) << "round " << round;
+    mounted_.ExpectSound();
     if (round % 3 == 0) continue;
     round % 3 == 1 ? mounted_.Remount() : mounted_.Crash();
     ASSERT_TRUE(fs().FinishOrphans());
     for (const NodePtr& node : nodes_) node->lookups = 0;
     Reap();
     ASSERT_NO_FATAL_FAILURE(CheckAll()) << "after mount, round " << round;
+    mounted_.ExpectSound();
+    ASSERT_FALSE(HasFailure()) << "round " << round;
+  }
+}
+
+TEST_P(NamespaceProperty, IsSoundAfterEveryCommit) {
+  mounted_.CheckEachCommit();
+  for (int step = 0; step < 300 && !HasFailure(); ++step) {
+    ASSERT_NO_FATAL_FAILURE(Step()) << "step " << step;
+    Reap();
   }
 }
 

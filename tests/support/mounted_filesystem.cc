@@ -2,12 +2,14 @@
 // Mounting on memory, and operations by path.
 #include "tests/support/mounted_filesystem.h"
 
-#include <dirent.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+
+#include "fsmeta/checker.h"
 
 namespace holdfast::tests {
 
@@ -30,12 +32,6 @@ T Must(Result<T> result) {
   std::abort();
 }
 
-std::unique_ptr<daxcore::Region> CopyOf(const daxcore::Region& region) {
-  auto copy = daxcore::Region::InMemory(region.size());
-  copy->persist().CopyNt(copy->Target(0), region.base(), region.size());
-  return copy;
-}
-
 }  // namespace
 
 MountedFilesystem::MountedFilesystem(uint64_t bytes, const fsmeta::MountOptions& options,
@@ -51,7 +47,13 @@ void MountedFilesystem::Mount(std::unique_ptr<daxcore::Region> region) {
 }
 
 void MountedFilesystem::Crash() {
-  auto region = CopyOf(volume().region());
+  const daxcore::Region& region = volume().region();
+  MountImage({region.base(), region.size()});
+}
+
+void MountedFilesystem::MountImage(std::span<const std::byte> image) {
+  auto region = daxcore::Region::InMemory(image.size());
+  region->persist().CopyNt(region->Target(0), image.data(), image.size());
   fs_.reset();
   Mount(std::move(region));
 }
@@ -66,6 +68,19 @@ void MountedFilesystem::Remount() {
 std::vector<std::byte> MountedFilesystem::Image() {
   const daxcore::Region& region = volume().region();
   return {region.base(), region.base() + region.size()};
+}
+
+void MountedFilesystem::ExpectSound() {
+  const daxcore::Region& region = volume().region();
+  const auto report = fsmeta::CheckFilesystem({region.base(), region.size()}, "(memory)");
+  ASSERT_TRUE(report) << report.error().Text();
+  for (const fsmeta::Finding& finding : report->findings()) {
+    EXPECT_NE(finding.severity, fsmeta::Severity::kError) << finding.Text();
+  }
+}
+
+void MountedFilesystem::CheckEachCommit() {
+  volume().transactions().set_after_commit([this] { ExpectSound(); });
 }
 
 Result<Ino> MountedFilesystem::Find(std::string_view path) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,8 @@ class MountedFilesystem {
   void Remount();
   /// As after kill -9 and a new mount: what is not on the medium is gone. Orphans are not finished.
   void Crash();
+  /// As Crash, with `image` as the medium.
+  void MountImage(std::span<const std::byte> image);
   std::vector<std::byte> Image();
 
   fsmeta::Result<fsmeta::Ino> Find(std::string_view path);
@@ -49,6 +52,11 @@ class MountedFilesystem {
   fsmeta::Result<std::string> ReadSymlink(std::string_view path);
   /// Names (without . and ..) and where they lead.
   std::map<std::string, fsmeta::Ino> List(std::string_view path);
+
+  /// Expects that a check of the medium finds nothing wrong.
+  void ExpectSound();
+  /// From now on, until the next mount: after every commit.
+  void CheckEachCommit();
 
   uint64_t FreeBlocks();
   uint64_t FreeInodes();

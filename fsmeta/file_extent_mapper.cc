@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// One extent at a time, cut where its sharing changes.
+#include "fsmeta/file_extent_mapper.h"
+
+#include <algorithm>
+
+#include "fsmeta/file_edit.h"
+
+namespace holdfast::fsmeta {
+
+using daxcore::ExtentState;
+using daxcore::MappedExtent;
+
+Result<MappedExtent> FileExtentMapper::Map(Ino ino, FileBlock index, FileBlock end) {
+  const InodeRef inode = volume_.live().Get(ino);
+  absl::ReaderMutexLock meta(&inode->meta);
+  HOLDFAST_ASSIGN(const InodeSlot* slot, volume_.inodes().Read(volume_.medium(), ino));
+  HOLDFAST_ASSIGN(const std::optional<Extent> next,
+                  volume_.extents().Next(volume_.medium(), *slot, index));
+  if (!next || next->file_block > index) {
+    const FileBlock until = next ? std::min(end, next->file_block) : end;
+    return MappedExtent{index, until - index, Pfn(0), ExtentState::kHole};
+  }
+  const Extent part = Clip(*next, {index, end});
+  if (!part.unwritten()) return MapWritten(*slot, part);
+  return MappedExtent{index, part.run.length, part.run.start, ExtentState::kUnwritten};
+}
+
+Result<MappedExtent> FileExtentMapper::MapWritten(const InodeSlot& slot, const Extent& part) {
+  MappedExtent mapped{part.file_block, part.run.length, part.run.start, ExtentState::kWritten};
+  if ((slot.flags & kInodeMayShare) == 0) return mapped;
+  // A transaction only to take the lock of the group.
+  HOLDFAST_ASSIGN(const auto counted, volume_.transactions().Run([&](Transaction& tx) {
+    return volume_.refcounts().Lookup(tx, part.run);
+  }));
+  mapped.length = counted.front().run.length;
+  mapped.shared = counted.front().count > 1;
+  return mapped;
+}
+
+}  // namespace holdfast::fsmeta
