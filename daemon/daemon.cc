@@ -95,6 +95,10 @@ class Daemon {
 };
 
 Result<void> Daemon::Start() {
+  if (command_.options.transport == TransportChoice::kIoUring) {
+    return Fail(EOPNOTSUPP,
+                "transport=io_uring is not supported by this version: use fuse or auto");
+  }
   HOLDFAST_TRY(StartLog(command_.options, command_.foreground));
   HOLDFAST_ASSIGN(house_, Housekeeping::Create());
   HOLDFAST_ASSIGN(auto filesystem, OpenFilesystem(command_.region, command_.options));
