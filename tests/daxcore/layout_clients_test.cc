@@ -172,7 +172,8 @@ TEST_F(LayoutClientsTest, BadRangesAreRefused) {
 }
 
 TEST_F(LayoutClientsTest, LimitsPerProcessAreKeptAndNothingChanges) {
-  Make({.max_leases_per_process = 2, .max_pins_per_process = 2, .max_pinned_blocks_per_process = 8});
+  Make(
+      {.max_leases_per_process = 2, .max_pins_per_process = 2, .max_pinned_blocks_per_process = 8});
   BreakAttempt attempt;
   MustLease(*a_, Client(1), Blocks(0, 1));
   const LeaseId lease = MustLease(*b_, Client(1), Blocks(0, 1));

@@ -111,10 +111,9 @@ TEST_F(MappingTest, P7_PagelessEntriesTouchNoDescriptor) {
 TEST_F(MappingTest, P7_PagelessEntriesFillOnlyGaps) {
   Insert(*a_, Piece(10, 100, 5));
   a_->InsertPageless(Blocks(5, 20), kEntryZero);
-  EXPECT_THAT(List(*a_),
-              ElementsAre(EntryRun{Piece(5, 0, 5), PageOrder::k4K, kEntryZero},
-                          EntryRun{Piece(10, 100, 5), PageOrder::k4K, 0},
-                          EntryRun{Piece(15, 0, 5), PageOrder::k4K, kEntryZero}));
+  EXPECT_THAT(List(*a_), ElementsAre(EntryRun{Piece(5, 0, 5), PageOrder::k4K, kEntryZero},
+                                     EntryRun{Piece(10, 100, 5), PageOrder::k4K, 0},
+                                     EntryRun{Piece(15, 0, 5), PageOrder::k4K, kEntryZero}));
   FileRange all = kWholeFile;
   EXPECT_FALSE(a_->NextReferenced(all)) << "their flags are tested before any page number is used";
 }
@@ -156,9 +155,8 @@ TEST_F(MappingTest, E3_FlushingPartOfACompoundFlushesItWhole) {
 TEST_F(MappingTest, E3_ATouchedCompoundIsDirtyWhole) {
   Insert(*a_, Piece(512, 1024, 1024));
   ASSERT_EQ(Insert(*a_, Piece(600, 1112, 1), false, true), 0);
-  EXPECT_THAT(List(*a_),
-              ElementsAre(EntryRun{Piece(512, 1024, 512), PageOrder::k2M, kEntryDirty},
-                          EntryRun{Piece(1024, 1536, 512), PageOrder::k2M, 0}));
+  EXPECT_THAT(List(*a_), ElementsAre(EntryRun{Piece(512, 1024, 512), PageOrder::k2M, kEntryDirty},
+                                     EntryRun{Piece(1024, 1536, 512), PageOrder::k2M, 0}));
 }
 
 TEST_F(MappingTest, E3_ABlockThatMovedIsNotFlushed) {

@@ -49,7 +49,8 @@ TEST(RunSet, TakesByPageWhereverItIs) {
   RunSet set;
   set.Add(Piece(0, 200, 4));
   set.Add(Piece(10, 100, 4));
-  EXPECT_THAT(set.TakePages({Pfn(102), BlockCount(100)}), ElementsAre(Piece(0, 200, 2), Piece(12, 102, 2)));
+  EXPECT_THAT(set.TakePages({Pfn(102), BlockCount(100)}),
+              ElementsAre(Piece(0, 200, 2), Piece(12, 102, 2)));
   EXPECT_THAT(set.TakePages({Pfn(0), BlockCount(50)}), IsEmpty());
   EXPECT_EQ(set.blocks(), BlockCount(4));
 }
