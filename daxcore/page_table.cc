@@ -3,6 +3,7 @@
 #include "daxcore/page_table.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
@@ -38,7 +39,19 @@ bool Continues(const PageInfo& run, const PageInfo& next) {
 }  // namespace
 
 struct PageTable::Shard {
+  void Referenced(Pfn start, Pfn end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    referenced.Add(start.value(), end.value());
+    any_referenced.store(!referenced.empty(), std::memory_order_release);
+  }
+  void Unreferenced(Pfn start, Pfn end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    referenced.Remove(start.value(), end.value());
+    any_referenced.store(!referenced.empty(), std::memory_order_release);
+  }
+
   mutable absl::Mutex mutex;
+  // Lets a scan of a large range pass by without the lock. It may: what must not be missed was
+  // made before the scan took the layout lock (L2).
+  std::atomic<bool> any_referenced{false};
   RangeSet referenced ABSL_GUARDED_BY(mutex);  // pages with R > 0, by page number
   absl::flat_hash_map<uint64_t, WakeList> waits ABSL_GUARDED_BY(mutex);  // by head
 };
@@ -272,7 +285,7 @@ Progress PageTable::Get(PfnRange pages, Reference kind) {
       if (kind == Reference::kMap) ++d.maps;
       return true;
     });
-    shard.referenced.Add(piece.start.value(), reached.value());
+    shard.Referenced(piece.start, reached);
     progress.done = reached - pages.start;
     return progress.code == 0 ? reached : piece.start;
   });
@@ -290,7 +303,7 @@ std::vector<PfnRange> PageTable::Put(PfnRange pages, Reference kind) {
       assert(d.refs > 0 && (kind == Reference::kMap ? d.maps > 0 : d.refs > d.maps));
       if (kind == Reference::kMap) --d.maps;
       if (--d.refs != 0) return true;
-      shard.referenced.Remove(page.head.value(), page.end().value());
+      shard.Unreferenced(page.head, page.end());
       Append(idle, page);
       if (d.idle()) descriptors_->Free(page);
       const auto waits = shard.waits.find(page.head.value());
@@ -310,6 +323,7 @@ std::optional<PfnRange> PageTable::NextReferenced(PfnRange pages) const {
   std::optional<Interval> first;
   for (size_t i = 0; i < shards; ++i) {
     const Shard& shard = ShardOf(pages.start + BlockCount(i * kUnit.value()));
+    if (!shard.any_referenced.load(std::memory_order_acquire)) continue;
     absl::MutexLock lock(&shard.mutex);
     const uint64_t limit = first ? first->start : pages.end().value();
     const auto next = shard.referenced.Next(pages.start.value(), limit);

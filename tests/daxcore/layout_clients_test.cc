@@ -284,7 +284,7 @@ TEST_F(LayoutClientsTest, L11_TheRecordStaysWhileAnotherSessionOfTheProcessHolds
   EXPECT_THAT(store_.holders, IsEmpty());
 }
 
-TEST_F(LayoutClientsTest, DISABLED_ClientsOnManyThreadsLeaveNothingBehind) {
+TEST_F(LayoutClientsTest, ClientsOnManyThreadsLeaveNothingBehind) {
   constexpr int kThreads = 4, kRounds = 200;
   std::vector<std::thread> threads;
   for (int t = 1; t <= kThreads; ++t) {

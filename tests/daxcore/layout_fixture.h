@@ -57,24 +57,31 @@ class FakeMapper final : public ExtentMapper {
   std::map<uint64_t, int> failing_;
 };
 
-/// Writes down what the filesystem would have put on the medium.
+/// Writes down what the filesystem would have put on the medium. Inodes call it independently of
+/// each other, so it has a lock; tests read it when nobody else is at work.
 class FakeStore final : public QuarantineStore {
  public:
   void Release(std::span<const PfnRange> pages) override {
+    absl::MutexLock lock(&mutex_);
     for (const PfnRange& run : pages) released.push_back(run);
   }
   Result<void> AddHolder(Ino ino, const ProcessId& process) override {
+    absl::MutexLock lock(&mutex_);
     if (fail_with != 0) return Fail(fail_with);
     EXPECT_TRUE(holders.emplace(std::pair(ino.value(), process.pid), process).second);
     return {};
   }
   void RemoveHolder(Ino ino, const ProcessId& process) override {
+    absl::MutexLock lock(&mutex_);
     EXPECT_EQ(holders.erase(std::pair(ino.value(), process.pid)), 1U);
   }
 
   std::vector<PfnRange> released;
   std::map<std::pair<uint64_t, pid_t>, ProcessId> holders;
   int fail_with = 0;
+
+ private:
+  absl::Mutex mutex_;
 };
 
 /// Writes down what clients are told, one line each.

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <fstream>
+#include <utility>
 #include <vector>
 
 namespace holdfast::daxcore {
@@ -273,6 +275,22 @@ TEST_F(PageTableTest, C2_ACompoundIsOneDescriptor) {
   EXPECT_EQ(At(1024).references, 0U);
 }
 
+uint64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * 4096;
+}
+
+TEST(PageTable, C2_ATableForATebibyteIsNotResidentAtAnyGeometry) {
+  for (const PageOrder geometry : {PageOrder::k4K, PageOrder::k2M, PageOrder::k1G}) {
+    const uint64_t before = ResidentBytes();
+    auto table = *PageTable::Create(BlockCount(uint64_t{1} << 28), geometry);
+    EXPECT_EQ(table->Describe(Pfn(uint64_t{1} << 27)).state, PageState::kIdle);
+    EXPECT_LT(ResidentBytes(), before + (uint64_t{1} << 20));
+  }
+}
+
 TEST_F(PageTableTest, C3_AssociatingACompoundAgainChangesNothing) {
   Associate(a_, 512, 1024, 512, PageOrder::k2M, false);
   const PageInfo before = At(512);
@@ -378,6 +396,22 @@ TEST_F(PageTableTest, C6_NothingLeaksAfterEverythingWasGivenBack) {
   Disassociate(a_, 100, 0, 700);
   Disassociate(b_, 100, 0, 700);
   EXPECT_THAT(table_->FindLeaks(), IsEmpty());
+}
+
+// What is changed behind the first steps of a scan is seen by its later ones: no lock was held over
+// all of it, and the steps are counted in pages.
+TEST_F(PageTableTest, C7_AScanLetsGoOfItsLockAfterABoundedNumberOfSteps) {
+  for (uint64_t i = 0; i < 2048; ++i) Associate(a_, i, 2 * i);  // no two merge
+  bool first = true, seen = false;
+  uint64_t before_change = 0;
+  table_->ForEachRun({Pfn(0), BlockCount(2048)}, [&](const PageInfo& run) {
+    if (std::exchange(first, false)) Associate(b_, 2000, 1);
+    before_change += run.state == PageState::kOwned ? 1 : 0;
+    seen = seen || (run.state == PageState::kShared && run.pages.start == Pfn(2000));
+  });
+  EXPECT_TRUE(seen);
+  EXPECT_EQ(before_change, 2047U);
+  EXPECT_EQ(PageTable::kBatch, 512U);
 }
 
 TEST_F(PageTableTest, C8_OnlyThreeOrdersAndAligned) {
