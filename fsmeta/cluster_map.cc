@@ -102,7 +102,7 @@ void ClusterMap::Publish(uint64_t cluster, const ClusterBlocks& blocks) {
 Result<Pfn> ClusterMap::BlockOf(MetaReader& reader, uint64_t cluster, uint64_t block) {
   assert(block < kClusterBlocks);
   HOLDFAST_ASSIGN(const uint64_t end, End(reader));
-  if (cluster >= end) return Fail(ENOENT);
+  if (cluster >= end) return Fail(ESTALE);
   const uint64_t place = PlaceOf(cluster).load(std::memory_order_acquire);
   if (place == 0) [[unlikely]] {
     HOLDFAST_ASSIGN(const ClusterBlocks found, Find(cluster));

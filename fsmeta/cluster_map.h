@@ -36,7 +36,7 @@ class ClusterMap {
   ClusterMap(Medium& medium, const ExtentMap& extents);
   ~ClusterMap();
 
-  /// Block `block` (< kClusterBlocks) of cluster number `cluster`. ENOENT: past the end of the
+  /// Block `block` (< kClusterBlocks) of cluster number `cluster`. ESTALE: past the end of the
   /// inode file as `reader` sees it. EUCLEAN: the inode file is unsound.
   Result<Pfn> BlockOf(MetaReader& reader, uint64_t cluster, uint64_t block);
   /// Number of clusters, as `reader` sees it.

@@ -76,6 +76,8 @@ class Directories {
                                                  const HashedName& name) const;
 
   Result<Place> PlaceWithRoom(Transaction& tx, const DirectoryEdit& dir, uint32_t bytes) const;
+  Result<bool> HasRoom(Transaction& tx, const DirectoryEdit& dir, const Place& place,
+                       uint32_t bytes) const;
   Result<std::optional<Place>> Candidate(Transaction& tx, const DirectoryEdit& dir,
                                          uint32_t bytes) const;
   Result<Place> AddBlock(Transaction& tx, const DirectoryEdit& dir) const;

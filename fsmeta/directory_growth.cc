@@ -33,12 +33,26 @@ Result<Directories::Place> Directories::PlaceWithRoom(Transaction& tx, const Dir
   for (int tries = 0; tries < kBlocksToTry; ++tries) {
     HOLDFAST_ASSIGN(const std::optional<Place> place, Candidate(tx, dir, bytes));
     if (!place) break;
-    HOLDFAST_ASSIGN(const DirectoryBlock* data, Load(tx, *dir.slot, place->pfn));
-    HOLDFAST_ASSIGN(const DirectoryRoom room, RoomIn(*data));
-    dir.hints->Learn(place->block, room.largest);
-    if (room.largest >= bytes) return *place;
+    HOLDFAST_ASSIGN(const bool has_room, HasRoom(tx, dir, *place, bytes));
+    if (has_room) return *place;
+  }
+  // The last block is the likeliest to have room: without a look at it, a directory that comes in
+  // core for every insertion would grow by a block each time.
+  HOLDFAST_ASSIGN(const auto last, extents_.Before(tx, *dir.slot, EndOf(*dir.slot)));
+  if (last && !dir.hints->Knows(last->end() - BlockCount(1))) {
+    const Place place{last->end() - BlockCount(1), last->run.end() - BlockCount(1)};
+    HOLDFAST_ASSIGN(const bool has_room, HasRoom(tx, dir, place, bytes));
+    if (has_room) return place;
   }
   return AddBlock(tx, dir);
+}
+
+Result<bool> Directories::HasRoom(Transaction& tx, const DirectoryEdit& dir, const Place& place,
+                                  uint32_t bytes) const {
+  HOLDFAST_ASSIGN(const DirectoryBlock* data, Load(tx, *dir.slot, place.pfn));
+  HOLDFAST_ASSIGN(const DirectoryRoom room, RoomIn(*data));
+  dir.hints->Learn(place.block, room.largest);
+  return room.largest >= bytes;
 }
 
 // A block that is believed to have room, or else one that nobody looked at yet.

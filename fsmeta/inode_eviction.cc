@@ -23,8 +23,6 @@ constexpr size_t kExtentsPerStep = 4;
 constexpr uint64_t kLinesPerStep = 1024;
 constexpr FileBlock kPastAllBlocks{uint64_t{1} << 52};
 
-bool IsGone(const Error& error) { return error.code == ESTALE || error.code == ENOENT; }
-
 // True when no block is mapped any more. For directories and symlinks, whose blocks nobody maps.
 Result<bool> FreeBlocks(Volume& volume, Transaction& tx, InodeSlot* slot) {
   for (FileBlock from(0); from < kPastAllBlocks;) {
@@ -66,7 +64,7 @@ Result<void> PutAway(Volume& volume, LiveInode& inode) {
   {
     absl::ReaderMutexLock lock(&inode.meta);
     const auto slot = volume.inodes().Read(volume.medium(), inode.ino);
-    if (!slot) return IsGone(slot.error()) ? Result<void>() : std::unexpected(slot.error());
+    if (!slot) return slot.error().code == ESTALE ? Result<void>() : std::unexpected(slot.error());
     is_orphan = (*slot)->nlink == 0;
   }
   return is_orphan ? DeleteInode(volume, inode) : WriteLazyTimes(volume, inode);

@@ -71,7 +71,7 @@ Result<void> InodeTable::Open() {
 }
 
 Result<ObjectId> InodeTable::Locate(MetaReader& reader, Ino ino) {
-  if (ino.value() == 0 || ino.value() >= kMaxInodes) return Fail(ENOENT);
+  if (ino.value() == 0 || ino.value() >= kMaxInodes) return Fail(ESTALE);
   const uint64_t block = 1 + ino.value() % kInodesPerCluster / kSlotsPerBlock;
   HOLDFAST_ASSIGN(const Pfn place, map_.BlockOf(reader, ClusterOf(ino), block));
   return SlotIdInBlock(place, ino);

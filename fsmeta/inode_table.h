@@ -29,11 +29,11 @@ class InodeTable {
   /// `medium` and `extents` outlive the table. Reads nothing.
   InodeTable(Medium& medium, const ExtentMap& extents);
 
-  /// Identity (media address) of an inode's slot. ENOENT: past the end of the inode file, whatever
+  /// Identity (media address) of an inode's slot. ESTALE: past the end of the inode file, whatever
   /// the number. EUCLEAN: the inode file is unsound.
   Result<ObjectId> Locate(MetaReader& reader, Ino ino);
-  /// The slot of a live inode. ESTALE: the slot is free. ENOENT: there is no such slot. The caller
-  /// holds the inode's metadata lock.
+  /// The slot of a live inode. ESTALE: the slot is free, or there is none. The caller holds the
+  /// inode's metadata lock.
   Result<const InodeSlot*> Read(MetaReader& reader, Ino ino);
   Result<InodeSlot*> Edit(Transaction& tx, Ino ino);
 

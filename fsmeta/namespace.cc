@@ -87,7 +87,7 @@ Result<InodeSlot*> Namespace::EditDirectorySlot(Transaction& tx, const LiveInode
 
 Result<InodeSlot*> Namespace::EditChildSlot(Transaction& tx, const LiveInode& child) {
   auto slot = volume_.inodes().Edit(tx, child.ino);
-  if (!slot && (slot.error().code == ESTALE || slot.error().code == ENOENT)) {
+  if (!slot && slot.error().code == ESTALE) {
     return Fail(EUCLEAN, absl::StrFormat("an entry names inode %d, which does not exist; run "
                                          "fsck.holdfast",
                                          child.ino.value()));
@@ -168,7 +168,7 @@ Result<Attributes> Namespace::Lookup(Ino parent, std::string_view name) {
   }
   absl::ReaderMutexLock lock(&child->meta);
   auto attributes = ReadAttributes(*child);
-  if (!attributes && (attributes.error().code == ESTALE || attributes.error().code == ENOENT)) {
+  if (!attributes && attributes.error().code == ESTALE) {
     return Fail(EUCLEAN, absl::StrFormat("directory %d: entry %s names inode %d, which does not "
                                          "exist; run fsck.holdfast",
                                          parent.value(), name, child->ino.value()));

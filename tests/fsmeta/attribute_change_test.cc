@@ -97,7 +97,7 @@ TEST_F(AttributeChangeTest, SizeAndTheRest) {
   EXPECT_EQ(changed.mode, uint32_t{S_IFREG | 0755});
 }
 
-TEST_F(AttributeChangeTest, DISABLED_OnWhatIsGone) {
+TEST_F(AttributeChangeTest, OnWhatIsGone) {
   EXPECT_EQ(ErrorOf(mounted_.fs().SetAttributes(mounted_.op(), Ino(7777), {.mode = 0600})), ESTALE);
 }
 

@@ -81,8 +81,8 @@ TEST_F(ClusterMapTest, TheFirstClusterIsWhereTheSuperblockSays) {
   const ClusterBlocks places = PlacesOf(parts_.medium(), 0);
   for (uint64_t i = 0; i < kClusterBlocks; ++i) EXPECT_EQ(places[i], first + BlockCount(i));
   EXPECT_EQ(*map_->End(parts_.medium()), 1U);
-  EXPECT_EQ(map_->BlockOf(parts_.medium(), 1, 0).error().code, ENOENT);
-  EXPECT_EQ(map_->BlockOf(parts_.medium(), ~uint64_t{0}, 0).error().code, ENOENT);
+  EXPECT_EQ(map_->BlockOf(parts_.medium(), 1, 0).error().code, ESTALE);
+  EXPECT_EQ(map_->BlockOf(parts_.medium(), ~uint64_t{0}, 0).error().code, ESTALE);
 }
 
 TEST_F(ClusterMapTest, NewClustersAreFoundAfterARemount) {
@@ -115,7 +115,7 @@ TEST_F(ClusterMapTest, OnlyTheGrowingTransactionSeesItsClusterBeforeTheCommit) {
     EXPECT_EQ(*map_->End(tx), 2U);
     EXPECT_TRUE(map_->BlockOf(tx, 1, 15));
     EXPECT_EQ(*map_->End(parts_.medium()), 1U);
-    EXPECT_EQ(map_->BlockOf(parts_.medium(), 1, 15).error().code, ENOENT);
+    EXPECT_EQ(map_->BlockOf(parts_.medium(), 1, 15).error().code, ESTALE);
     return {};
   });
   ASSERT_TRUE(grown);
@@ -126,7 +126,7 @@ TEST_F(ClusterMapTest, AnAbortedGrowthIsForgotten) {
   for (const uint64_t pieces : {1, 16}) {
     const auto failed = Grow(pieces, [](Transaction&) -> Result<void> { return Fail(EXDEV); });
     EXPECT_EQ(failed.error().code, EXDEV);
-    EXPECT_EQ(map_->BlockOf(parts_.medium(), 1, 0).error().code, ENOENT);
+    EXPECT_EQ(map_->BlockOf(parts_.medium(), 1, 0).error().code, ESTALE);
   }
   const auto grown = Grow(2);
   EXPECT_EQ(PlacesOf(parts_.medium(), 1), *grown);

@@ -182,12 +182,15 @@ TEST_F(DirectoryTest, RoomIsFoundAgainByWhoKnowsNothing) {
 }
 
 TEST_F(DirectoryTest, InsertionLooksAtFewBlocksOfAFullDirectory) {
-  for (int i = 0; i < 5000; ++i) ASSERT_EQ(Insert(Numbered(i)), 0);
+  const std::string longest(255, 'x');
+  for (int i = 0; i < 5000 || hints_.BlockWithRoom(RecordBytes(longest.size())); ++i) {
+    ASSERT_EQ(Insert(Numbered(i)), 0);
+  }
   hints_ = DirectoryHints();
   const uint64_t blocks = slot_.blocks;
   ASSERT_GT(blocks, 20U);
   // Nothing known, no block has room for this: it must not search them all.
-  ASSERT_EQ(Insert(std::string(255, 'x')), 0);
+  ASSERT_EQ(Insert(longest), 0);
   EXPECT_EQ(slot_.blocks, blocks + 1);
   EXPECT_LT(hints_.cursor().value(), 8U);
 }
@@ -295,6 +298,17 @@ TEST_F(DirectoryTest, AbortedInsertionLeavesHintsUsable) {
   EXPECT_EQ(slot_.blocks, 1U);
 }
 
+TEST_F(DirectoryTest, ComingInCoreForEveryEntryCostsNoBlocks) {
+  for (int i = 0; i < 2000; ++i) ASSERT_EQ(Insert(Numbered(i)), 0);
+  const uint64_t blocks_at_once = slot_.blocks;
+  for (int i = 0; i < 2000; ++i) ASSERT_EQ(Erase(Numbered(i)), 0);
+  for (int i = 0; i < 2000; ++i) {
+    hints_ = DirectoryHints();
+    ASSERT_EQ(Insert(Numbered(i)), 0);
+  }
+  EXPECT_EQ(slot_.blocks, blocks_at_once);
+}
+
 TEST_F(DirectoryTest, IndexThatDisagreesIsEuclean) {
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(Insert(Numbered(i)), 0);
   const auto entry = Find(Numbered(7));
@@ -316,13 +330,15 @@ TEST_F(DirectoryTest, DamagedBlockIsEuclean) {
   EXPECT_EQ(Insert("b"), EUCLEAN);
 }
 
-TEST_F(DirectoryTest, DISABLED_BlocksPastTheSizeAreNotOverwritten) {
+TEST_F(DirectoryTest, BlocksPastTheSizeAreNotOverwritten) {
   for (int i = 0; i < 500; ++i) ASSERT_EQ(Insert(Numbered(i)), 0);
   ASSERT_GT(slot_.blocks, 2U);
   slot_.size = kBlockSize;  // damage
   hints_ = DirectoryHints();
-  for (int i = 500; i < 800; ++i) ASSERT_EQ(Insert(Numbered(i)), 0);
-  EXPECT_EQ(List().size(), 800U);
+  EXPECT_EQ(Insert("one more"), EUCLEAN) << "the block after the last one is taken";
+  const auto left = List();
+  EXPECT_EQ(left.size(), 500U);
+  for (int i = 0; i < 500; ++i) ASSERT_TRUE(left.contains(Numbered(i))) << i;
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ TEST(FilesystemTest, UnmountDeletesWhatOnlyTheKernelHeldAndWritesTimes) {
   EXPECT_EQ(ErrorOf((*mounted)->GetAttributes(f->ino)), ESTALE);
 }
 
-TEST(FilesystemTest, DISABLED_StatFsFollowsWhatIsMade) {
+TEST(FilesystemTest, StatFsFollowsWhatIsMade) {
   MountedFilesystem mounted;
   const StatFs before = *mounted.fs().GetStatFs();
   EXPECT_EQ(before.blocks, MountedFilesystem::kDefaultBytes / kBlockSize);
@@ -51,12 +51,15 @@ TEST(FilesystemTest, DISABLED_StatFsFollowsWhatIsMade) {
   EXPECT_LT(before.available, before.free);
   EXPECT_GT(before.free_inodes, 0U);
   ASSERT_TRUE(mounted.Create("f"));
+  const StatFs made = *mounted.fs().GetStatFs();
+  ASSERT_TRUE(mounted.Create("g"));
+  EXPECT_EQ(mounted.fs().GetStatFs()->free_inodes, made.free_inodes - 1);
   const std::vector<std::byte> data(10 * kBlockSize, std::byte{1});
   ASSERT_TRUE(mounted.fs().Write(mounted.op(), *mounted.Find("f"), 0, data, false));
   const StatFs after = *mounted.fs().GetStatFs();
   EXPECT_EQ(after.blocks, before.blocks);
   EXPECT_LE(after.free, before.free - 10);
-  EXPECT_EQ(after.free_inodes, before.free_inodes - 1);
+  EXPECT_LT(after.free_inodes, made.free_inodes - 1) << "space for inodes is space for data";
 }
 
 TEST(FilesystemTest, AReadOnlyMountReadsAndRefusesChanges) {
@@ -103,7 +106,7 @@ TEST(FilesystemTest, AfterAShutdownEverythingIsEioAndNothingIsWritten) {
   EXPECT_EQ(mounted.Image(), image);
 }
 
-TEST(FilesystemTest, DISABLED_OpenNeedsAnInode) {
+TEST(FilesystemTest, OpenNeedsAnInode) {
   MountedFilesystem mounted;
   EXPECT_EQ(ErrorOf(mounted.fs().Open(Ino(7777))), ESTALE);
   EXPECT_TRUE(mounted.fs().Open(kRoot));

@@ -153,10 +153,10 @@ TEST(InodeTable, GarbageNumbersAreNoInodes) {
   Inodes fs(4 * kMiB);
   for (const uint64_t n : {uint64_t{0}, kInodesPerCluster, uint64_t{12345}, kMaxInodes - 1,
                            kMaxInodes, uint64_t{1} << 63, ~uint64_t{0}}) {
-    EXPECT_EQ(fs.Look(Ino(n)), ENOENT) << n;
-    EXPECT_EQ(fs.Free(Ino(n)).error().code, n == 0 ? EUCLEAN : ENOENT) << n;
+    EXPECT_EQ(fs.Look(Ino(n)), ESTALE) << n;
+    EXPECT_EQ(fs.Free(Ino(n)).error().code, n == 0 ? EUCLEAN : ESTALE) << n;
     const auto edit = fs.parts().Run([&](Transaction& tx) { return fs.table().Edit(tx, Ino(n)); });
-    EXPECT_EQ(edit.error().code, ENOENT) << n;
+    EXPECT_EQ(edit.error().code, ESTALE) << n;
   }
   const auto edit = fs.parts().Run([&](Transaction& tx) { return fs.table().Edit(tx, Ino(40)); });
   EXPECT_EQ(edit.error().code, ESTALE);
@@ -201,7 +201,7 @@ TEST(InodeTable, AGrowthAndItsInodeAreAbortedTogether) {
     return Fail(EXDEV);
   });
   EXPECT_EQ(failed.error().code, EXDEV);
-  EXPECT_EQ(fs.Look(Ino(kInodesPerCluster)), ENOENT);
+  EXPECT_EQ(fs.Look(Ino(kInodesPerCluster)), ESTALE);
   EXPECT_EQ(fs.parts().allocator().Totals()->free, before);
   EXPECT_EQ(fs.Make()->value(), kInodesPerCluster);
 }

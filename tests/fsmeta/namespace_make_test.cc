@@ -93,7 +93,7 @@ TEST_F(NamespaceMakeTest, MakingStampsTheDirectory) {
   EXPECT_GT(mounted_.Stat("d/f")->btime.tv_sec, 100);
 }
 
-TEST_F(NamespaceMakeTest, DISABLED_LinksShareOneInode) {
+TEST_F(NamespaceMakeTest, LinksShareOneInode) {
   ASSERT_TRUE(mounted_.MakeDirectory("d"));
   ASSERT_TRUE(mounted_.Create("a"));
   ASSERT_TRUE(mounted_.Link("a", "d/b"));

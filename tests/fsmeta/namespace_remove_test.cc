@@ -116,7 +116,7 @@ TEST_F(NamespaceRemoveTest, RemovingWorksOnAFullRegion) {
   mounted_.ExpectSound();
 }
 
-TEST_F(NamespaceRemoveTest, DISABLED_ManyComeAndGo) {
+TEST_F(NamespaceRemoveTest, ManyComeAndGo) {
   for (int i = 0; i < 5000; ++i) ASSERT_TRUE(mounted_.Create("f" + std::to_string(i)));
   for (int i = 0; i < 5000; ++i) ASSERT_TRUE(mounted_.Unlink("f" + std::to_string(i)));
   EXPECT_TRUE(mounted_.List("").empty());
