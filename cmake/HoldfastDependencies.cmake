@@ -12,7 +12,8 @@ pkg_check_modules(PMEM2 REQUIRED IMPORTED_TARGET libpmem2)
 pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 
-# tools/setup puts a newer libfuse into a private prefix where the distribution's is too old.
+# tools/setup puts a newer libfuse into a private prefix where the distribution's is too old. With
+# -D HOLDFAST_PREFIX=/none the distribution's is used all the same.
 set(holdfast_default_prefix "/opt/holdfast")
 if(DEFINED ENV{HOLDFAST_PREFIX})
   set(holdfast_default_prefix "$ENV{HOLDFAST_PREFIX}")
@@ -21,6 +22,8 @@ set(HOLDFAST_PREFIX "${holdfast_default_prefix}" CACHE PATH "Private prefix that
 set(fuse_description "${HOLDFAST_PREFIX}/lib/pkgconfig/fuse3.pc")
 set(fuse_origin "distribution")
 if(EXISTS "${fuse_description}")
+  # The distribution's must go on working: a second daemon is built with it, for its test.
+  pkg_check_modules(FUSE3_DISTRIBUTION QUIET IMPORTED_TARGET fuse3>=3.14)
   set(ENV{PKG_CONFIG_PATH} "${HOLDFAST_PREFIX}/lib/pkgconfig:$ENV{PKG_CONFIG_PATH}")
   file(SHA256 "${fuse_description}" fuse_origin)
 endif()

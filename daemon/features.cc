@@ -38,7 +38,7 @@ bool Want(fuse_conn_info& connection, uint64_t feature, bool wanted = true) {
 void NegotiateCaching(fuse_conn_info& connection, const Options& options, Features& features) {
   features.writeback_cache =
       Want(connection, FUSE_CAP_WRITEBACK_CACHE, options.cache == CacheMode::kWriteback);
-#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+#ifdef HOLDFAST_HAVE_FUSE_DIRECT_IO_ALLOW_MMAP
   features.direct_io_mmap =
       Want(connection, FUSE_CAP_DIRECT_IO_ALLOW_MMAP, options.cache == CacheMode::kNone);
 #endif

@@ -2,6 +2,7 @@
 // The JSON of a mount.
 #include "daemon/info.h"
 
+#include <fuse_lowlevel.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -90,6 +91,7 @@ json OptionsOf(const Options& options) {
 json FeaturesOf(const Features& features) {
   json object = {{"protocol", std::to_string(features.protocol_major) + "." +
                                   std::to_string(features.protocol_minor)},
+                 {"libfuse", fuse_pkgversion()},
                  {"transport", features.io_uring ? "io_uring" : "fuse"},
                  {"max_write", features.max_write},
                  {"max_background", features.max_background}};

@@ -10,7 +10,7 @@ build_preset() {
   shift
   log=$(mktemp)
   if run_logged "$log" cmake --preset "$preset"; then
-    say "$(sed -n 's/^-- \(libfuse .*\)/\1/p' "$log")"
+    say "$(sed -n '/^-- libfuse /{s/^-- //p;q}' "$log")"
     NINJA_STATUS="[%f/%t %es] " cmake --build "$(build_folder "$preset")" -- -k 0 "$@" || status=1
   else
     status=1
