@@ -23,7 +23,8 @@ endfunction()
 # HOLDFAST_BIN_DIR where the built programs are. Exit code 77 means skipped. A line
 #   # ctest: timeout=SECONDS parallel
 # in the script sets its time limit (default 300); without `parallel` it runs alone, since most of
-# them mount and use the machine's memory.
+# them mount and use the machine's memory. With `transports` it becomes two tests, told by
+# HOLDFAST_TRANSPORT how requests are to come: over /dev/fuse, and over io_uring.
 function(holdfast_script_tests folder)
   file(GLOB scripts CONFIGURE_DEPENDS
     "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.sh"
@@ -39,16 +40,25 @@ function(holdfast_script_tests folder)
     if(settings MATCHES "parallel")
       set(serial FALSE)
     endif()
-    cmake_path(GET script STEM stem)
-    set(name "${HOLDFAST_TEST_PREFIX}${folder}.${stem}")
-    if(script MATCHES "\\.py$")
-      add_test(NAME ${name} COMMAND python3 "${script}")
-    else()
-      add_test(NAME ${name} COMMAND bash "${script}")
+    set(transports auto)
+    if(settings MATCHES "transports")
+      set(transports fuse io_uring)
     endif()
-    set_tests_properties(${name} PROPERTIES
-      LABELS ${folder} TIMEOUT ${timeout} RUN_SERIAL ${serial} SKIP_RETURN_CODE 77
-      ENVIRONMENT "HOLDFAST_BIN_DIR=${PROJECT_BINARY_DIR}/bin")
+    set(interpreter bash)
+    if(script MATCHES "\\.py$")
+      set(interpreter python3)
+    endif()
+    cmake_path(GET script STEM stem)
+    foreach(transport IN LISTS transports)
+      set(name "${HOLDFAST_TEST_PREFIX}${folder}.${stem}")
+      if(transport STREQUAL "io_uring")
+        string(APPEND name ".io_uring")
+      endif()
+      add_test(NAME ${name} COMMAND ${interpreter} "${script}")
+      set_tests_properties(${name} PROPERTIES
+        LABELS ${folder} TIMEOUT ${timeout} RUN_SERIAL ${serial} SKIP_RETURN_CODE 77
+        ENVIRONMENT "HOLDFAST_BIN_DIR=${PROJECT_BINARY_DIR}/bin;HOLDFAST_TRANSPORT=${transport}")
+    endforeach()
   endforeach()
 endfunction()
 

@@ -95,10 +95,6 @@ class Daemon {
 };
 
 Result<void> Daemon::Start() {
-  if (command_.options.transport == TransportChoice::kIoUring) {
-    return Fail(EOPNOTSUPP,
-                "transport=io_uring is not supported by this version: use fuse or auto");
-  }
   HOLDFAST_TRY(StartLog(command_.options, command_.foreground));
   HOLDFAST_ASSIGN(house_, Housekeeping::Create());
   HOLDFAST_ASSIGN(auto filesystem, OpenFilesystem(command_.region, command_.options));
@@ -122,7 +118,7 @@ Result<void> Daemon::StartSession() {
   if (!service_->WaitUntilNegotiated(kInitTimeout)) {
     return Fail(EPROTO, "the kernel did not agree on a FUSE protocol: see the log");
   }
-  return {};
+  return session_->SettleTransport(kInitTimeout);
 }
 
 void Daemon::ScheduleChores() {

@@ -88,7 +88,9 @@ json OptionsOf(const Options& options) {
           {"cache", options.cache == CacheMode::kWriteback ? "writeback" : "none"}};
 }
 
-json FeaturesOf(const Features& features) {
+json FeaturesOf(const Service& service) {
+  Features features = service.features();
+  features.io_uring = service.over_io_uring();
   json object = {{"protocol", std::to_string(features.protocol_major) + "." +
                                   std::to_string(features.protocol_minor)},
                  {"libfuse", fuse_pkgversion()},
@@ -153,7 +155,7 @@ json InfoOf(Service& service) {
           {"filesystem", FormatOf(volume.medium())},
           {"space", SpaceOf(service.filesystem())},
           {"options", OptionsOf(service.options())},
-          {"features", FeaturesOf(service.features())},
+          {"features", FeaturesOf(service)},
           {"counters", CountersOf(service)},
           {"layouts", LayoutsOf(volume.layouts())},
           {"live_inodes", volume.live().size()}};

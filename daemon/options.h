@@ -40,7 +40,7 @@ struct Options {
   CacheMode cache = CacheMode::kNone;
   TransportChoice transport = TransportChoice::kAuto;
   unsigned threads = 0;                    ///< of the /dev/fuse loop; 0 = by the number of CPUs
-  unsigned queue_depth = 8;                ///< requests in flight per CPU over io_uring
+  unsigned queue_depth = 2;                ///< requests served at once per CPU over io_uring
   std::chrono::seconds owner_wait{3};      ///< for a previous daemon that is just leaving
   std::chrono::seconds sync_interval{30};  ///< between writes of lazy timestamps; 0 = never
 

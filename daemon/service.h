@@ -2,6 +2,7 @@
 // What every operation of a mount works with.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,6 +19,8 @@
 #include "fsmeta/filesystem.h"
 
 namespace holdfast::daemon {
+
+class RingTransport;
 
 /// Threads for reruns of parked requests. They run to their end without waiting, so few are enough.
 inline constexpr size_t kRerunThreads = 4;
@@ -58,6 +61,14 @@ class Service {
     negotiated_.Notify();
   }
   const Features& features() const { return features_; }
+
+  /// Where requests and answers pass if they may go over io_uring; null if not. Set by the session
+  /// before requests come.
+  RingTransport* rings() const { return rings_; }
+  void set_rings(RingTransport* rings) { rings_ = rings; }
+  /// Requests really come over io_uring. Known once the session has settled it.
+  bool over_io_uring() const { return over_io_uring_.load(); }
+  void set_over_io_uring(bool on) { over_io_uring_.store(on); }
   /// Waits for INIT; false if it did not come in that time.
   bool WaitUntilNegotiated(absl::Duration timeout) {
     return negotiated_.WaitForNotificationWithTimeout(timeout);
@@ -74,6 +85,8 @@ class Service {
   const Options options_;
   std::unique_ptr<fsmeta::Filesystem> filesystem_;
   Features features_;
+  RingTransport* rings_ = nullptr;
+  std::atomic<bool> over_io_uring_{false};
   absl::Notification negotiated_;
   std::string mountpoint_;
   Metrics metrics_;

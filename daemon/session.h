@@ -8,6 +8,7 @@
 
 #include "daemon/device_loop.h"
 #include "daemon/file_descriptor.h"
+#include "daemon/ring_transport.h"
 #include "daemon/service.h"
 #include "daxcore/result.h"
 
@@ -31,6 +32,9 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  /// Waits until it is known how requests come, which Service::over_io_uring then says. An error if
+  /// the options demand io_uring and it cannot be had.
+  daxcore::Result<void> SettleTransport(absl::Duration timeout);
   /// Begins to serve. `ended` runs once, on one of the threads, when the filesystem was unmounted
   /// or the channel broke.
   void Start(std::function<void()> ended);
@@ -38,9 +42,12 @@ class Session {
   void Stop();
 
  private:
-  Session() = default;
+  explicit Session(Service& service) : service_(service) {}
+  daxcore::Result<void> Attach(int channel, Channel kind);
 
+  Service& service_;
   fuse_session* session_ = nullptr;
+  std::unique_ptr<RingTransport> rings_;  // null: all requests come through the channel
   std::unique_ptr<DeviceLoop> loop_;
 };
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The same POSIX steps on tmpfs and on Holdfast, in both cache modes, give the same results.
-# ctest: timeout=240
+# ctest: timeout=240 transports
 . "$(dirname "$0")/lib.sh"
 
 steps=$(dirname "$0")/steps.py

@@ -18,12 +18,23 @@ region=$shm/region
 mnt=$scratch/mnt
 mkdir "$mnt"
 
+# How requests come; `auto` unless the test is one of a pair. The kernel's switch for io_uring is put
+# back afterwards.
+transport=${HOLDFAST_TRANSPORT:-auto}
+uring_switch=/sys/module/fuse/parameters/enable_uring
+uring_before=$(cat "$uring_switch" 2>/dev/null || true)
+if [[ $transport == io_uring ]]; then
+  [[ -n $uring_before ]] || { echo "needs a kernel with FUSE over io_uring" && exit 77; }
+  echo Y >"$uring_switch"
+fi
+
 # A dead mount blocks whoever touches it, so unmounting comes first and asks nothing of it.
 clean_up() {
   local status=$?
   while umount --lazy "$mnt" 2>/dev/null; do :; done
   end_daemon KILL
   rm -rf "$scratch" "$shm"
+  [[ $transport != io_uring ]] || echo "$uring_before" >"$uring_switch"
   exit "$status"
 }
 trap clean_up EXIT
@@ -91,7 +102,7 @@ refuses() {
 }
 
 make_region() { mkfs.holdfast --emulate --size "$1" "${@:2}" "$region" >/dev/null; }
-mount_region() { holdfastd "$region" "$mnt" "$@"; }
+mount_region() { holdfastd "$region" "$mnt" -o "transport=$transport" "$@"; }
 is_mounted() { findmnt --noheadings --mountpoint "$mnt" >/dev/null; }
 
 # unmount_region: unmounts and waits for the daemon to have left.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Mounting and unmounting: what is refused and how, options, signals, the log, the owner of a region.
-# ctest: timeout=120
+# ctest: timeout=120 transports
 . "$(dirname "$0")/lib.sh"
 
 echo "-- what is refused"
@@ -23,10 +23,20 @@ refuses 2 'conf.toml line 1: unknown key "bogus"' holdfastd --config "$scratch/c
 refuses 1 'conf.none' holdfastd --config "$scratch/conf.none" "$region" "$mnt"
 check "nothing is left mounted" eval '! is_mounted'
 
+if [[ -n $uring_before ]]; then
+  echo N >"$uring_switch"
+  refuses 1 'transport=io_uring.*switch is off' holdfastd "$region" "$mnt" -o transport=io_uring
+  check "and nothing is left mounted" eval '! is_mounted'
+  echo "$uring_before" >"$uring_switch"
+  [[ $transport != io_uring ]] || echo Y >"$uring_switch"
+fi
+
 echo "-- what works"
 check "--version" holdfastd --version
 check "--help" holdfastd --help
 mount_region
+[[ $transport == auto ]] || check "info tells the transport" \
+  eval '[[ $(holdfast info --json "$mnt" | jq -r .features.transport) == "$transport" ]]'
 check "it is mounted as holdfast, with the region as source" \
   eval '[[ $(findmnt -no FSTYPE,SOURCE "$mnt") == "fuse.holdfast "*"$region" ]]'
 check "devices and setuid programs are allowed, everybody may enter" \
