@@ -5,6 +5,7 @@
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import sys
 
@@ -103,12 +104,14 @@ def main():
     chosen = parse(sys.argv[1:])
     bench = Bench(chosen)
     facts = machine.describe(bench.programs, chosen.options)
+    load_before = os.getloadavg()[0]
     rows = []
     try:
         for section in chosen.sections:
             rows += bench.run(section)
     except BenchError as error:
         sys.exit(f"bench: {error}")
+    facts["load"] = f"{load_before:.1f} before, {os.getloadavg()[0]:.1f} after"
     if chosen.json:
         print(json.dumps({"machine": facts, "rows": [row.as_dict() for row in rows]}, indent=2))
     else:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import resource
-import signal
 import subprocess
 import time
 
@@ -68,7 +67,27 @@ class Tmpfs(Filesystem):
         run("mount", "-t", "tmpfs", "bench", self.directory)
 
 
-class Passthrough(Filesystem):
+class Served(Filesystem):
+    """By a daemon, which is a child of ours and in our session: the kernel shares out the CPU by
+    sessions, and on a busy machine a daemon in a session of its own waits longer for its turn."""
+
+    server = None
+
+    def serve(self, *command):
+        self.server = subprocess.Popen([str(word) for word in command],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: os.path.ismount(self.directory) or self.server.poll() is not None,
+                   f"{self.name} is mounted")
+        if self.server.poll() is not None:
+            reason = self.server.stderr.read().strip().splitlines()[-1:] or ["no reason given"]
+            raise BenchError(f"{command[0]} ended with {self.server.returncode}: {reason[0]}")
+
+    def unmount(self):
+        super().unmount()
+        self.server.wait(READY_TIMEOUT)
+
+
+class Passthrough(Served):
     """libfuse's example over a tmpfs, set so that each read and write goes through the daemon."""
 
     def __init__(self, name, scratch, program, options=()):
@@ -77,27 +96,19 @@ class Passthrough(Filesystem):
         self.options = options
         self.source = pathlib.Path(scratch) / f"source-{name.replace(' ', '_')}"
         self.source.mkdir()
-        self.server = None
 
     def mount(self):
         run("mount", "-t", "tmpfs", "bench", self.source)
         allow_open_files()
-        self.server = subprocess.Popen(
-            [self.program, "--foreground", "--nopassthrough", "--direct-io", *self.options,
-             self.source, self.directory],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: os.path.ismount(self.directory) or self.server.poll() is not None,
-                   f"{self.name} is mounted")
-        if self.server.poll() is not None:
-            raise BenchError(f"{self.program} ended with {self.server.returncode}")
+        self.serve(self.program, "--foreground", "--nopassthrough", "--direct-io", *self.options,
+                   self.source, self.directory)
 
     def unmount(self):
         super().unmount()
-        self.server.wait(READY_TIMEOUT)
         run("umount", self.source)
 
 
-class Holdfast(Filesystem):
+class Holdfast(Served):
     """A fresh emulated region at each format(); mount() serves what the region holds."""
 
     reflink = "copy_file_range"
@@ -105,7 +116,7 @@ class Holdfast(Filesystem):
     def __init__(self, name, scratch, programs, options="", size="2G"):
         super().__init__(name, scratch)
         self.programs = pathlib.Path(programs)
-        self.options = options
+        self.options = ["-o", "log_level=warning" + (f",{options}" if options else "")]
         self.size = size
         self.region = pathlib.Path(scratch) / f"region-{name.replace(' ', '_')}"
 
@@ -116,30 +127,16 @@ class Holdfast(Filesystem):
     def mount(self):
         if not self.region.exists():
             self.format()
-        words = ["-o", self.options] if self.options else []
-        run(self.programs / "holdfastd", self.region, self.directory, *words)
-
-    def unmount(self):
-        server = self.pid()
-        super().unmount()
-        wait_until(lambda: not pathlib.Path(f"/proc/{server}").exists(), "holdfastd has ended")
+        self.serve(self.programs / "holdfastd", "--foreground", self.region, self.directory,
+                   *self.options)
 
     def pid(self):
-        """Of the daemon that serves the region: the process namespace holds no others than ours."""
-        for entry in pathlib.Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if words[0].endswith(b"holdfastd") and os.fsencode(self.region) in words:
-                    return int(entry.name)
-        raise BenchError(f"no holdfastd serves {self.region}")
+        return self.server.pid
 
     def kill(self):
         """Leaves the region as a crash of the daemon would."""
-        server = self.pid()
-        os.kill(server, signal.SIGKILL)
-        wait_until(lambda: not pathlib.Path(f"/proc/{server}").exists(), "holdfastd has died")
+        self.server.kill()
+        self.server.wait(READY_TIMEOUT)
         run("umount", "--lazy", self.directory)
 
 
