@@ -42,13 +42,24 @@ std::string_view PolicyName(daxcore::BusyPolicy policy) {
   return "unknown";
 }
 
+/// 4 KiB blocks that the medium lists as bad; null if it cannot be asked now.
+json BadBlocksOf(const daxcore::Region& region) {
+  const auto ranges = region.BadRanges();
+  if (!ranges) return nullptr;
+  uint64_t blocks = 0;
+  for (const daxcore::ByteRange& range : *ranges) blocks += range.length >> daxcore::kBlockShift;
+  return blocks;
+}
+
 json RegionOf(const daxcore::Region& region) {
   const daxcore::RegionFacts& facts = region.facts();
   json object = {{"path", region.path()},
                  {"size", region.size()},
                  {"kind", KindName(facts.kind)},
                  {"granularity", facts.granularity},
-                 {"alignment", facts.alignment}};
+                 {"alignment", facts.alignment},
+                 {"bad_blocks", BadBlocksOf(region)},
+                 {"unsafe_shutdowns", nullptr}};  // null: the medium does not count them
   if (facts.unsafe_shutdowns_known) object["unsafe_shutdowns"] = facts.unsafe_shutdowns;
   return object;
 }

@@ -14,7 +14,7 @@ PATH=$HOLDFAST_BIN_DIR:$PATH
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-posix.XXXXXX")
 shm=$(mktemp -d /dev/shm/holdfast-posix.XXXXXX)
-region=$shm/region
+region=${HOLDFAST_VM_REGION:-$shm/region} # in a virtual machine: real persistent memory
 mnt=$scratch/mnt
 mkdir "$mnt"
 
@@ -101,7 +101,17 @@ refuses() {
   echo "ok: $* is refused: $(cat "$scratch/err.log")"
 }
 
-make_region() { mkfs.holdfast --emulate --size "$1" "${@:2}" "$region" >/dev/null; }
+# make_region SIZE [MKFS-OPTION...]: formats $region anew; a device has the size it has.
+make_region() {
+  local size=$1
+  shift
+  if [[ -z ${HOLDFAST_VM_REGION:-} ]]; then
+    mkfs.holdfast --emulate --size "$size" "$@" "$region" >/dev/null
+  else
+    [[ -c $region ]] || { rm -f "$region" && fallocate --length "$size" "$region"; }
+    mkfs.holdfast --force "$@" "$region" >/dev/null
+  fi
+}
 mount_region() { holdfastd "$region" "$mnt" -o "transport=$transport" "$@"; }
 is_mounted() { findmnt --noheadings --mountpoint "$mnt" >/dev/null; }
 
