@@ -68,6 +68,12 @@ Result<int> OpenLocked(const std::string& path, const RegionOptions& options, st
     if (fd < 0) return FailErrno(errno, "cannot open region", path);
     absl::Cleanup closer = [fd] { close(fd); };
     if (fstat(fd, file) != 0) return FailErrno(errno, "cannot examine region", path);
+    if (S_ISBLK(file->st_mode)) {
+      return Fail(EINVAL,
+                  absl::StrCat(path, " is a block device, which cannot be a region: make its ",
+                               "namespace devdax (ndctl create-namespace --mode=devdax), or ",
+                               "mount a file system of it with -o dax and use a file there"));
+    }
     if (!S_ISREG(file->st_mode) && !S_ISCHR(file->st_mode)) {
       return Fail(EINVAL, absl::StrCat(path, " cannot be a region: it is neither a devdax device ",
                                        "nor a plain file"));
