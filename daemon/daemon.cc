@@ -48,8 +48,8 @@ constexpr absl::Duration kUnmountRetry = absl::Milliseconds(100);
 // Nothing of the shell that started us matters to a filesystem; and it should be the last to go
 // when memory runs out. What is not permitted is left as it is.
 void BecomeDaemon() {
-  // The distribution's abseil looks for lock cycles at every lock, under a lock of its own: tests do
-  // that, and clang's analysis; a daemon that serves does not pay for it.
+  // The distribution's abseil looks for lock cycles at every lock, under a lock of its own: tests
+  // do that, and clang's analysis; a daemon that serves does not pay for it.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   umask(0);
   if (chdir("/") != 0) spdlog::warn("cannot change to /");

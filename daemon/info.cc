@@ -53,12 +53,9 @@ json BadBlocksOf(const daxcore::Region& region) {
 
 json RegionOf(const daxcore::Region& region) {
   const daxcore::RegionFacts& facts = region.facts();
-  json object = {{"path", region.path()},
-                 {"size", region.size()},
-                 {"kind", KindName(facts.kind)},
-                 {"granularity", facts.granularity},
-                 {"alignment", facts.alignment},
-                 {"bad_blocks", BadBlocksOf(region)},
+  json object = {{"path", region.path()},        {"size", region.size()},
+                 {"kind", KindName(facts.kind)}, {"granularity", facts.granularity},
+                 {"alignment", facts.alignment}, {"bad_blocks", BadBlocksOf(region)},
                  {"unsafe_shutdowns", nullptr}};  // null: the medium does not count them
   if (facts.unsafe_shutdowns_known) object["unsafe_shutdowns"] = facts.unsafe_shutdowns;
   return object;
