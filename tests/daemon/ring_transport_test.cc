@@ -100,5 +100,10 @@ TEST_F(RingTransportTest, SettlingTakesNoLongerThanIsWaitedFor) {
   EXPECT_EQ(settled.error().code, ETIMEDOUT);
 }
 
+TEST_F(RingTransportTest, L5_ARequestThatCannotBeKeptIsInterrupted) {
+  transport_->CannotKeep(42, daxcore::Error{ENOMEM, "no memory", nullptr});
+  EXPECT_EQ(interrupted_, std::vector<uint64_t>{42});
+}
+
 }  // namespace
 }  // namespace holdfast::daemon

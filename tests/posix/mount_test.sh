@@ -23,14 +23,6 @@ refuses 2 'conf.toml line 1: unknown key "bogus"' holdfastd --config "$scratch/c
 refuses 1 'conf.none' holdfastd --config "$scratch/conf.none" "$region" "$mnt"
 check "nothing is left mounted" eval '! is_mounted'
 
-if [[ -n $uring_before ]]; then
-  echo N >"$uring_switch"
-  refuses 1 'transport=io_uring.*switch is off' holdfastd "$region" "$mnt" -o transport=io_uring
-  check "and nothing is left mounted" eval '! is_mounted'
-  echo "$uring_before" >"$uring_switch"
-  [[ $transport != io_uring ]] || echo Y >"$uring_switch"
-fi
-
 echo "-- what works"
 check "--version" holdfastd --version
 check "--help" holdfastd --help
