@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "daemon/failure_report.h"
 #include "daemon/features.h"
 #include "daemon/metrics.h"
 #include "fsmeta/uuid_text.h"
@@ -111,6 +112,22 @@ json FeaturesOf(const Service& service) {
   return object;
 }
 
+// Bucket i counts what took less than 2^i microseconds.
+json BucketsOf(const std::array<uint64_t, daxcore::LatencyHistogram::kBuckets>& counts) {
+  json buckets = json::array();
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0) continue;
+    buckets.push_back({{"below_us", uint64_t{1} << i}, {"count", counts[i]}});
+  }
+  return buckets;
+}
+
+json HistogramOf(const daxcore::LatencyHistogram& histogram) {
+  return {{"count", histogram.count()},
+          {"sum_us", histogram.sum_us()},
+          {"latencies", BucketsOf(histogram.buckets())}};
+}
+
 json LayoutsOf(daxcore::LayoutManager& layouts) {
   const daxcore::LayoutMetrics& metrics = layouts.metrics();
   return {{"breaks", metrics.breaks.load()},
@@ -123,19 +140,16 @@ json LayoutsOf(daxcore::LayoutManager& layouts) {
           {"quarantined_blocks", metrics.quarantined_blocks.load()},
           {"quarantined_bytes", daxcore::Bytes(layouts.quarantine().blocks())},
           {"failures", metrics.failures.load()},
-          {"holders_told", metrics.holders_told.load()}};
+          {"holders_told", metrics.holders_told.load()},
+          {"break_wait", HistogramOf(metrics.break_wait)},
+          {"recall_time", HistogramOf(metrics.recall_time)}};
 }
 
 json OperationOf(const OpTotals& totals) {
-  json buckets = json::array();
-  for (size_t i = 0; i < totals.buckets.size(); ++i) {
-    if (totals.buckets[i] == 0) continue;
-    buckets.push_back({{"below_us", uint64_t{1} << i}, {"count", totals.buckets[i]}});
-  }
   return {{"count", totals.count},
           {"errors", totals.errors},
           {"sum_us", totals.sum_us},
-          {"latencies", std::move(buckets)}};
+          {"latencies", BucketsOf(totals.buckets)}};
 }
 
 }  // namespace
@@ -166,6 +180,7 @@ json InfoOf(Service& service) {
           {"features", FeaturesOf(service)},
           {"counters", CountersOf(service)},
           {"layouts", LayoutsOf(volume.layouts())},
+          {"failures", FailureCountersOf(service.filesystem())},
           {"live_inodes", volume.live().size()}};
 }
 

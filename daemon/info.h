@@ -8,7 +8,8 @@
 
 namespace holdfast::daemon {
 
-/// One object: program, region, filesystem, space, options, features, counters, layouts.
+/// One object: program, region, filesystem, space, options, features, counters, layouts,
+/// failures.
 nlohmann::json InfoOf(Service& service);
 
 /// The counters by themselves: per operation the count, the errors and the latency.

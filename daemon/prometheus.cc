@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "daxcore/media_failure.h"
 #include "fmt/format.h"
 
 namespace holdfast::daemon {
@@ -60,13 +61,6 @@ void AddHistogram(Exposition& out, const Buckets& buckets, uint64_t sum_us, std:
   out.Sample(fmt::format("{}_count", name), below, labels);
 }
 
-std::array<uint64_t, daxcore::LatencyHistogram::kBuckets> BucketsOf(
-    const daxcore::LatencyHistogram& histogram) {
-  std::array<uint64_t, daxcore::LatencyHistogram::kBuckets> buckets;
-  for (size_t i = 0; i < buckets.size(); ++i) buckets[i] = histogram.bucket(i);
-  return buckets;
-}
-
 void AddOperations(Exposition& out, const Metrics& metrics) {
   out.Family("operation_errors_total", "counter", "Requests answered with an error.");
   for (size_t i = 0; i < kOpCount; ++i) {
@@ -106,10 +100,26 @@ void AddLayouts(Exposition& out, daxcore::LayoutManager& layouts) {
   out.Single("quarantined_bytes", "gauge", "Bytes in quarantine now.",
              daxcore::Bytes(layouts.quarantine().blocks()));
   out.Single("media_failures_total", "counter", "Media failures reported.", m.failures.load());
+  out.Single("media_failure_holders_told_total", "counter",
+             "Leases and pins whose holder was told of a failure.", m.holders_told.load());
   out.Family("break_wait_seconds", "histogram", "From the first block of a break to its end.");
-  AddHistogram(out, BucketsOf(m.break_wait), m.break_wait.sum_us(), "break_wait_seconds", "");
+  AddHistogram(out, m.break_wait.buckets(), m.break_wait.sum_us(), "break_wait_seconds", "");
   out.Family("recall_seconds", "histogram", "From the recall of a lease to its return.");
-  AddHistogram(out, BucketsOf(m.recall_time), m.recall_time.sum_us(), "recall_seconds", "");
+  AddHistogram(out, m.recall_time.buckets(), m.recall_time.sum_us(), "recall_seconds", "");
+}
+
+void AddFailures(Exposition& out, fsmeta::Volume& volume) {
+  uint64_t bad = 0;
+  for (const daxcore::ByteRange& range : volume.failure().BadRanges()) bad += range.length;
+  out.Single("bad_bytes", "gauge", "Bytes of the region known to have failed.", bad);
+  out.Single("poisoned_loads_total", "counter", "Loads of metadata that met failed memory.",
+             volume.failure().poisoned_loads());
+  out.Single("page_canary_hits_total", "counter",
+             "Pages truncated while in use. Anything but 0 is a bug of Holdfast.",
+             volume.pages().canary_hits());
+  out.Single("allocator_oracle_hits_total", "counter",
+             "Blocks about to be given away while in use. Anything but 0 is a bug of Holdfast.",
+             volume.allocator().oracle_hits());
 }
 
 }  // namespace
@@ -119,6 +129,7 @@ std::string PrometheusText(Service& service) {
   Exposition out("region=" + Quoted(volume.region().path()));
   AddOperations(out, service.metrics());
   AddLayouts(out, volume.layouts());
+  AddFailures(out, volume);
   out.Single("parked_requests", "gauge", "Requests that wait.", service.parking_lot().size());
   out.Single("live_inodes", "gauge", "Inodes in core.", volume.live().size());
   out.Single("shut_down", "gauge", "1 after metadata failed.",

@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "daxcore/media_failure.h"
+
 namespace holdfast::daemon {
 namespace {
 
@@ -46,16 +48,31 @@ struct statx ToStatx(const fsmeta::Attributes& a) {
 }
 #endif
 
+// The kernel could not read what we told it to send, and has answered EIO by itself. Which page it
+// met is for us to find out, so that its owners hear of it.
+void FindFailure(fsmeta::Volume& volume, std::span<const iovec> pieces) {
+  const daxcore::Region& region = volume.region();
+  for (const iovec& piece : pieces) {
+    const auto* const start = static_cast<const std::byte*>(piece.iov_base);
+    if (start < region.base() || start >= region.base() + region.size()) continue;
+    (void)volume.failure().Probe(region.OffsetOf(start), piece.iov_len);
+  }
+}
+
 }  // namespace
 
 void ReplyWithData(Service& service, fuse_req_t request, std::span<const iovec> pieces) {
   uint64_t bytes = 0;
   for (const iovec& piece : pieces) bytes += piece.iov_len;
   service.metrics().bytes_read.fetch_add(bytes, std::memory_order_relaxed);
+  int sent = 0;
   if (pieces.size() == 1) {
-    fuse_reply_buf(request, static_cast<const char*>(pieces[0].iov_base), pieces[0].iov_len);
+    sent = fuse_reply_buf(request, static_cast<const char*>(pieces[0].iov_base), pieces[0].iov_len);
   } else {
-    fuse_reply_iov(request, pieces.data(), static_cast<int>(pieces.size()));
+    sent = fuse_reply_iov(request, pieces.data(), static_cast<int>(pieces.size()));
+  }
+  if (sent == -EFAULT) [[unlikely]] {
+    FindFailure(service.filesystem().volume(), pieces);
   }
 }
 

@@ -3,9 +3,9 @@
 #include "daxcore/layout.h"
 
 #include <algorithm>
-#include <cassert>
 
 #include "daxcore/layout_state.h"
+#include "daxcore/media_failure.h"
 
 namespace holdfast::daxcore {
 
@@ -40,7 +40,10 @@ InodeLayout::~InodeLayout() {
   std::unique_ptr<Mapping> mapping;
   {
     absl::MutexLock lock(&owned_state_->mutex);
-    assert(owned_state_->leases.empty() && owned_state_->pins.empty());
+    // Their holders live on when the daemon ends: their references are never put, so that nothing
+    // of theirs is released on the way out.
+    owned_state_->leases.clear();
+    owned_state_->pins.clear();
     owned_state_->closed = true;
     mapping = std::move(owned_state_->mapping);
     owned_state_->Changed(kWholeFile, after);
@@ -184,7 +187,8 @@ void LayoutManager::FlushDirty(InodeLayout& layout, FileRange range, Region& reg
     }
     // One that another flush has locked is flushed here too: this caller must not return before it
     // is.
-    region.persist().PersistRange(region.At(dirty->run.pfn), Bytes(dirty->run.length));
+    FlushPastFailures(region, ByteOffset(dirty->run.pfn), Bytes(dirty->run.length));
+    region.persist().Drain();
     range.start = std::max(range.start, dirty->run.end());
     if (!locked) continue;
     Aftermath after;

@@ -24,6 +24,11 @@ class LatencyHistogram {
     sum_us_.fetch_add(us, std::memory_order_relaxed);
   }
   uint64_t bucket(size_t i) const { return buckets_[i].load(std::memory_order_relaxed); }
+  std::array<uint64_t, kBuckets> buckets() const {
+    std::array<uint64_t, kBuckets> counts{};
+    for (size_t i = 0; i < kBuckets; ++i) counts[i] = bucket(i);
+    return counts;
+  }
   uint64_t sum_us() const { return sum_us_.load(std::memory_order_relaxed); }
   uint64_t count() const {
     uint64_t n = 0;

@@ -27,6 +27,18 @@ std::vector<ByteRange> AsBytes(const RangeSet& pages) {
 
 }  // namespace
 
+void FlushPastFailures(const Region& region, uint64_t offset, uint64_t n) {
+  const auto flush = [&region](uint64_t from, uint64_t length) {
+    return RunGuarded([&] { region.persist().Flush(region.At(from), length); });
+  };
+  if (flush(offset, n)) return;
+  for (const uint64_t end = offset + n; offset < end;) {
+    const uint64_t part = std::min(end, AlignDown(offset, kBlockSize) + kBlockSize) - offset;
+    flush(offset, part);
+    offset += part;
+  }
+}
+
 MediaFailure::MediaFailure(Region& region) : region_(region) {
   memory_.base = static_cast<std::byte*>(region.Target(0));
   memory_.size = region.size();
@@ -74,6 +86,15 @@ bool MediaFailure::IsBad(uint64_t offset, uint64_t n) const {
   return bad_.Overlaps(offset >> kBlockShift, ((offset + n - 1) >> kBlockShift) + 1);
 }
 
+uint64_t MediaFailure::GoodPrefix(uint64_t offset, uint64_t n) const {
+  if (!IsBad(offset, n)) return n;
+  absl::MutexLock lock(&mutex_);
+  const auto first = bad_.Next(offset >> kBlockShift, UINT64_MAX);
+  if (!first) return n;  // cleared meanwhile
+  const uint64_t at = first->start << kBlockShift;
+  return at <= offset ? 0 : std::min(n, at - offset);
+}
+
 Result<void> MediaFailure::CheckReadable(uint64_t offset, uint64_t n) const {
   if (!IsBad(offset, n)) return {};
   absl::MutexLock lock(&mutex_);
@@ -118,6 +139,15 @@ Result<void> MediaFailure::CopyWithin(uint64_t to, uint64_t from, size_t n) cons
   return CheckReadable(from, n);
 }
 
+Result<void> MediaFailure::Probe(uint64_t offset, uint64_t n) const {
+  const uint64_t end = offset + n;
+  for (uint64_t at = AlignDown(offset, kBlockSize); at < end; at += kBlockSize) {
+    std::byte first;
+    (void)CopyOut(&first, at, sizeof(first));
+  }
+  return CheckReadable(offset, n);
+}
+
 std::vector<ByteRange> MediaFailure::TakeNewlyMet() {
   LearnMet();
   absl::MutexLock lock(&mutex_);
@@ -150,6 +180,21 @@ PfnRange MediaFailure::WholePages(const PageTable& table, PfnRange pages) const 
   const Pfn start = table.Describe(pages.start).pages.start;
   const Pfn end = table.Describe(pages.end() - BlockCount(1)).pages.end();
   return {start, end - start};
+}
+
+Result<void> MediaFailure::NotifyMet(const ByteRange& met) {
+  absl::ReaderMutexLock attached(&attached_mutex_);
+  if (holder_ == nullptr) return Fail(EIO);
+  HOLDFAST_ASSIGN(const PfnRange pages, PagesOf(met.offset, met.length));
+  const PfnRange whole = manager_ != nullptr ? WholePages(manager_->table(), pages) : pages;
+  {
+    // The rest of a compound fails with its page.
+    absl::MutexLock lock(&mutex_);
+    bad_.Add(whole.start.value(), pages.start.value());
+    bad_.Add(pages.end().value(), whole.end().value());
+    any_bad_.store(!bad_.empty(), std::memory_order_release);
+  }
+  return TellOwners(whole);
 }
 
 Result<void> MediaFailure::Notify(uint64_t offset, uint64_t length) {
@@ -231,8 +276,18 @@ Result<void> MediaFailure::Clear(uint64_t offset, uint64_t length) {
 
 Result<void> MediaFailure::PrepareOverwrite(Pfn start, BlockCount n) {
   if (n == BlockCount(0) || !IsBad(ByteOffset(start), Bytes(n))) return {};
-  auto cleared = Clear(ByteOffset(start), Bytes(n));
-  if (!cleared) return Fail(EIO, std::move(cleared).error().message);
+  RangeSet bad;
+  {
+    absl::MutexLock lock(&mutex_);
+    bad = bad_;
+  }
+  const uint64_t end = (start + n).value();
+  uint64_t at = start.value();
+  while (const auto run = bad.Next(at, end)) {
+    auto cleared = Clear(run->start << kBlockShift, (run->end - run->start) << kBlockShift);
+    if (!cleared) return Fail(EIO, std::move(cleared).error().message);
+    at = run->end;
+  }
   return {};
 }
 

@@ -40,8 +40,15 @@ class MediaFailure {
 
   /// True if any page of [offset, offset + n) is known bad. O(1) while none is.
   bool IsBad(uint64_t offset, uint64_t n) const;
+  /// How many bytes of [offset, offset + n) lie before its first page known bad. O(1) while none
+  /// is.
+  uint64_t GoodPrefix(uint64_t offset, uint64_t n) const;
   /// EIO if IsBad, naming the first bad page; else success.
   Result<void> CheckReadable(uint64_t offset, uint64_t n) const;
+
+  Region& region() const { return region_; }
+  /// Touches every page of the range, so that the bad ones are known. EIO if there are any.
+  Result<void> Probe(uint64_t offset, uint64_t n) const;
 
   /// Copies out of the region. EIO at a bad page; then `dst` holds part of it.
   Result<void> CopyOut(void* dst, uint64_t offset, size_t n) const;
@@ -56,7 +63,9 @@ class MediaFailure {
   std::vector<ByteRange> TakeNewlyMet();
   /// Becomes readable when there are such (poll, epoll; read it to clear).
   int event_fd() const { return memory_.event_fd; }
-  uint64_t poisoned_loads() const { return memory_.poisoned_loads.load(std::memory_order_relaxed); }
+  uint64_t poisoned_loads() const { return memory_.poisoned_loads.load(std::memory_order_acquire); }
+  /// Where the first of them was, bytes of the region; 0 if there was none.
+  uint64_t poisoned_at() const { return memory_.poisoned_at.load(std::memory_order_relaxed); }
 
   // --- Notification (F2 .. F8) ----------------------------------------------------------------
 
@@ -70,6 +79,9 @@ class MediaFailure {
   /// that cannot be resolved, shut the filesystem down (F5). The caller
   /// holds no lock.
   Result<void> Notify(uint64_t offset, uint64_t length);
+  /// The same for pages that TakeNewlyMet told of: what was repaired since stays good. The caller
+  /// holds no lock.
+  Result<void> NotifyMet(const ByteRange& met);
   /// The region is about to be removed (F7): freeze, tell everybody, drop everything, shut down,
   /// thaw.
   Result<void> NotifyRemoval();
@@ -108,5 +120,9 @@ class MediaFailure {
   FailureHolder* holder_ ABSL_GUARDED_BY(attached_mutex_) = nullptr;
   LayoutManager* manager_ ABSL_GUARDED_BY(attached_mutex_) = nullptr;
 };
+
+/// Starts the write-back of [offset, offset + n), bytes of the region, page by page if pages of it
+/// are bad: those are left out. Needs a drain.
+void FlushPastFailures(const Region& region, uint64_t offset, uint64_t n);
 
 }  // namespace holdfast::daxcore

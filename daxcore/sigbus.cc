@@ -67,7 +67,10 @@ void OnSigbus(int signal, siginfo_t* info, void* context) {
   // "Action optional" tells of a page that this thread did not touch just now.
   if (info->si_code != BUS_MCEERR_AO) {
     if (internal::guard != nullptr) siglongjmp(*internal::guard, 1);
-    memory->poisoned_loads.fetch_add(1, std::memory_order_relaxed);
+    if (memory->poisoned_loads.load(std::memory_order_relaxed) == 0) {
+      memory->poisoned_at.store(offset, std::memory_order_relaxed);
+    }
+    memory->poisoned_loads.fetch_add(1, std::memory_order_release);
     if (!CoverWithZeroes(*memory, offset)) PassOn(signal, info, context);
   }
   errno = saved_errno;

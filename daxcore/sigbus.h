@@ -39,6 +39,7 @@ struct WatchedMemory {
   int event_fd = -1;
   MetPages met;
   std::atomic<uint64_t> poisoned_loads{0};  ///< faults outside of RunGuarded
+  std::atomic<uint64_t> poisoned_at{0};     ///< where the first of them was, bytes from `base`
 };
 
 /// Catches SIGBUS inside `memory` from now on. A fault inside RunGuarded ends that; any other puts

@@ -2,9 +2,12 @@
 // Allocating and freeing in transactions: index first, then the group's lock, then its bitmap.
 #include "fsmeta/allocator.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
+#include "daxcore/media_failure.h"
 
 namespace holdfast::fsmeta {
 
@@ -16,13 +19,40 @@ GroupBitmap Allocator::BitmapOf(BlockRun run) const {
 Result<BlockRun> Allocator::TakeRun(BlockCount want, Pfn goal, AllocFor purpose, bool exact) {
   const BlockCount keep_back(purpose == AllocFor::kRemoval ? 0
                                                            : medium_.superblock().reserve_blocks);
-  HOLDFAST_ASSIGN(const BlockRun run, space_.Take({want, exact, goal, keep_back}));
-  if (observer_) observer_(run);
-  return run;
+  for (;;) {
+    HOLDFAST_ASSIGN(const BlockRun run, space_.Take({want, exact, goal, keep_back}));
+    if (!IsUsable(run)) continue;
+    if (observer_) observer_(run);
+    return run;
+  }
 }
 
-// In this order: once the run is in the index, somebody may make metadata of it.
+// Bad blocks are repaired before they get an owner. Where that cannot be done they stay out of
+// reach until the next mount, and the rest goes back.
+bool Allocator::IsUsable(BlockRun run) {
+  if (is_referenced_ && is_referenced_(run)) [[unlikely]] {
+    oracle_hits_.fetch_add(1, std::memory_order_relaxed);
+    spdlog::critical("{}: blocks {} to {} are free, but somebody may still touch them; kept back",
+                     medium_.region().path(), run.start.value(), run.end().value() - 1);
+    return false;
+  }
+  MediaFailure* const failure = medium_.failure();
+  if (failure == nullptr || failure->PrepareOverwrite(run.start, run.length)) [[likely]] {
+    return true;
+  }
+  for (Pfn at = run.start; at < run.end();) {
+    const BlockCount good(failure->GoodPrefix(ByteOffset(at), Bytes(run.end() - at)) >>
+                          kBlockShift);
+    if (good > BlockCount(0)) space_.Put({at, good});
+    at += good + BlockCount(1);
+  }
+  return false;
+}
+
+// In this order: once the run is in the index, somebody may make metadata of it. After a shutdown
+// nobody may any more: what was being committed then may count at the next mount.
 void Allocator::GiveBack(BlockRun run) {
+  if (medium_.is_shut_down()) return;
   medium_.ForgetVerified(run.start, run.length);
   space_.Put(run);
 }

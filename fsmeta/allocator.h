@@ -2,6 +2,7 @@
 // Block allocation: per-group bitmaps on the medium, free-space indexes in DRAM.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -81,12 +82,22 @@ class Allocator : public SpillSource {
   Result<Spill> Borrow(BlockCount n) override;
   void Return(const Spill& spill) override;
 
+  /// The oracle of rule L11: tells whether anybody may touch a run. It is asked of every run before
+  /// it is handed out; if it ever says yes that is a bug, which is counted, and the run stays out
+  /// of reach. Set it before the first allocation.
+  void set_oracle(std::function<bool(BlockRun)> is_referenced) {
+    is_referenced_ = std::move(is_referenced);
+  }
+  /// How often the oracle said yes. Zero unless there is a bug.
+  uint64_t oracle_hits() const { return oracle_hits_.load(std::memory_order_relaxed); }
+
   /// For tests of rule L11: called with every run handed out, lent ones included, before anybody
   /// can use it, from the thread that asked. Set it before the first allocation.
   void set_observer(std::function<void(BlockRun)> observer) { observer_ = std::move(observer); }
 
  private:
   Result<BlockRun> TakeRun(BlockCount want, Pfn goal, AllocFor purpose, bool exact);
+  bool IsUsable(BlockRun run);
   void GiveBack(BlockRun run);
   Result<void> MarkTaken(Transaction& tx, BlockRun run);
   GroupBitmap BitmapOf(BlockRun run) const;
@@ -95,6 +106,8 @@ class Allocator : public SpillSource {
   Medium& medium_;
   FreeSpace space_;
   std::function<void(BlockRun)> observer_;
+  std::function<bool(BlockRun)> is_referenced_;
+  std::atomic<uint64_t> oracle_hits_{0};
 };
 
 /// NodeSpace over an allocator: nodes near `goal`.

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "daxcore/media_failure.h"
 #include "fsmeta/check_directories.h"
 #include "fsmeta/check_inodes.h"
 #include "fsmeta/check_journal.h"
@@ -83,6 +84,19 @@ Result<CheckReport> CheckFilesystem(std::span<const std::byte> media, std::strin
   CheckImage image(media, *superblock);
   CheckState state{.image = image, .report = report};
   RunPasses(state);
+  return report;
+}
+
+// What is read from failed memory is zeroes, and damage.
+Result<CheckReport> CheckRegion(daxcore::Region& region) {
+  HOLDFAST_ASSIGN(const auto failure, daxcore::MediaFailure::Watch(region));
+  auto report = CheckFilesystem({region.base(), region.size()}, region.path());
+  if (!report && failure->poisoned_loads() == 0) return report;
+  if (!report) report = CheckReport();
+  for (const daxcore::ByteRange& bad : failure->BadRanges()) {
+    report->Error("memory", absl::StrCat("at offset ", bad.offset),
+                  absl::StrCat(bad.length, " bytes have failed"));
+  }
   return report;
 }
 

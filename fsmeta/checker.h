@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "daxcore/region.h"
 #include "daxcore/result.h"
 #include "fsmeta/check_report.h"
 
@@ -18,5 +19,9 @@ namespace holdfast::fsmeta {
 /// format (EOPNOTSUPP). Damage is a finding. Thread-safe as long as nobody writes to `media`.
 daxcore::Result<CheckReport> CheckFilesystem(std::span<const std::byte> media,
                                              std::string_view name);
+
+/// The same for an open region whose memory may have failed: what the medium lists as bad, and what
+/// the check meets, are findings. ENFILE: too many regions are watched.
+daxcore::Result<CheckReport> CheckRegion(daxcore::Region& region);
 
 }  // namespace holdfast::fsmeta

@@ -5,12 +5,54 @@
 #include <algorithm>
 #include <cstring>
 
+#include "daxcore/media_failure.h"
+#include "daxcore/sigbus.h"
+
 namespace holdfast::fsmeta {
 
+using daxcore::Fail;
+using daxcore::Pfn;
 using daxcore::Result;
+
+namespace {
+
+// The blocks that [offset, offset + n) covers wholly.
+BlockRun WholeBlocks(uint64_t offset, uint64_t n) {
+  const Pfn first(daxcore::AlignUp(offset, daxcore::kBlockSize) >> daxcore::kBlockShift);
+  const Pfn end((offset + n) >> daxcore::kBlockShift);
+  return {first, end > first ? end - first : daxcore::BlockCount(0)};
+}
+
+bool AllZero(const std::byte* bytes, uint64_t n) {
+  while (n != 0) {
+    const uint64_t part = std::min(n, ZeroBytes::kLength);
+    if (std::memcmp(bytes, ZeroBytes::Area(), part) != 0) return false;
+    bytes += part;
+    n -= part;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<void> DataStore::Overwrite(BlockRun blocks, absl::FunctionRef<Result<void>()> fill) const {
+  // Each further round knows one bad block more than the one before.
+  for (uint64_t rounds = blocks.length.value();; --rounds) {
+    HOLDFAST_TRY(failure_.PrepareOverwrite(blocks.start, blocks.length));
+    auto filled = fill();
+    if (filled || rounds == 0) return filled;
+    const bool met_more = failure_.IsBad(ByteOffset(blocks.start), Bytes(blocks.length));
+    if (!met_more) return filled;
+  }
+}
 
 Result<void> DataStore::CopyIn(uint64_t to, std::span<const iovec> pieces, uint64_t skip,
                                uint64_t n) const {
+  return Overwrite(WholeBlocks(to, n), [&] { return CopyPieces(to, pieces, skip, n); });
+}
+
+Result<void> DataStore::CopyPieces(uint64_t to, std::span<const iovec> pieces, uint64_t skip,
+                                   uint64_t n) const {
   for (const iovec& piece : pieces) {
     if (n == 0) break;
     if (skip >= piece.iov_len) {
@@ -18,8 +60,7 @@ Result<void> DataStore::CopyIn(uint64_t to, std::span<const iovec> pieces, uint6
       continue;
     }
     const uint64_t part = std::min<uint64_t>(n, piece.iov_len - skip);
-    region_.persist().CopyNt(region_.Target(to),
-                             static_cast<const std::byte*>(piece.iov_base) + skip, part);
+    HOLDFAST_TRY(failure_.CopyNt(to, static_cast<const std::byte*>(piece.iov_base) + skip, part));
     to += part;
     n -= part;
     skip = 0;
@@ -28,24 +69,25 @@ Result<void> DataStore::CopyIn(uint64_t to, std::span<const iovec> pieces, uint6
 }
 
 Result<void> DataStore::CopyWithin(uint64_t to, uint64_t from, uint64_t n) const {
-  if (n != 0) region_.persist().CopyNt(region_.Target(to), region_.At(from), n);
-  return {};
+  if (n == 0) return {};
+  return Overwrite(WholeBlocks(to, n), [&] { return failure_.CopyWithin(to, from, n); });
 }
 
 Result<void> DataStore::Zero(uint64_t at, uint64_t n) const {
-  if (n != 0) region_.persist().ZeroNt(region_.Target(at), n);
-  return {};
+  if (n == 0) return {};
+  return Overwrite(WholeBlocks(at, n), [&] { return failure_.ZeroNt(at, n); });
 }
 
 Result<bool> DataStore::IsZero(uint64_t at, uint64_t n) const {
-  while (n != 0) {
-    const uint64_t part = std::min(n, ZeroBytes::kLength);
-    if (std::memcmp(region_.At(at), ZeroBytes::Area(), part) != 0) return false;
-    at += part;
-    n -= part;
-  }
-  return true;
+  HOLDFAST_TRY(failure_.CheckReadable(at, n));
+  bool zero = false;
+  const std::byte* const bytes = failure_.region().At(at);
+  if (!daxcore::RunGuarded([&] { zero = AllZero(bytes, n); })) return Fail(EIO);
+  HOLDFAST_TRY(failure_.CheckReadable(at, n));
+  return zero;
 }
+
+void DataStore::Drain() const { failure_.region().persist().Drain(); }
 
 const std::byte* ZeroBytes::Area() {
   // Not const, so that it lies in .bss: as it is never written, each page is the kernel's zero

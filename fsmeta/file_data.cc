@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include "daxcore/media_failure.h"
+
 namespace holdfast::fsmeta {
 
 Result<const InodeSlot*> FileData::ReadRegular(LiveInode& inode) {
@@ -79,17 +81,17 @@ void FileData::Settle(LiveInode& inode, const BrokenLayout& broken, bool committ
 
 // The file keeps the blocks, but which of them clients stored to is forgotten with the entries.
 void FileData::FlushMapped(LiveInode& inode, FileRange range) {
-  Region& region = volume_.region();
   absl::ReaderMutexLock meta(&inode.meta);
   const auto slot = ReadRegular(inode);
   if (!slot) return;
   const auto flush = [&](const Extent& extent) {
     const Extent part = Clip(extent, range);
-    region.persist().Flush(region.At(part.run.start), Bytes(part.run.length));
+    daxcore::FlushPastFailures(volume_.region(), ByteOffset(part.run.start),
+                               Bytes(part.run.length));
     return true;
   };
   if (volume_.extents().ForEach(volume_.medium(), **slot, range.start, range.end, flush)) {
-    region.persist().Drain();
+    store_.Drain();
   }
 }
 

@@ -33,7 +33,7 @@ namespace holdfast::fsmeta {
 /// take an OpContext can be blocked, having changed nothing.
 class FileData {
  public:
-  explicit FileData(Volume& volume) : volume_(volume), store_(volume.region()) {}
+  explicit FileData(Volume& volume) : volume_(volume), store_(volume.failure()) {}
 
   Result<void> Read(Ino ino, uint64_t offset, uint64_t length,
                     absl::FunctionRef<void(std::span<const iovec>)> reply);

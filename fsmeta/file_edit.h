@@ -113,7 +113,7 @@ class FileEdit {
   FileEdit(Volume& volume, Transaction& tx, LiveInode& inode, BrokenLayout* broken, InodeSlot* slot)
       : volume_(volume), tx_(tx), inode_(inode), broken_(broken), slot_(slot) {}
 
-  DataStore store() const { return DataStore(volume_.region()); }
+  DataStore store() const { return DataStore(volume_.failure()); }
   const ExtentMap& extents() const { return volume_.extents(); }
   Result<std::vector<PlacedRun>> Take(FileRange range, Need need);
   Result<BlockRun> TakeRun(FileBlock at, BlockCount want, Pfn goal);

@@ -164,6 +164,7 @@ Result<FileBlock> FileEdit::DropFitting(FileRange range) {
 
 Result<void> FileEdit::Release(std::span<const Extent> gone) {
   std::vector<Extent> released;
+  std::vector<BlockRun> quarantined;
   for (const Extent& extent : gone) {
     std::vector<FileRun> busy;
     if (broken_ != nullptr) busy = broken_->outcome.BusyPartsOf(AsFileRun(extent));
@@ -171,9 +172,15 @@ Result<void> FileEdit::Release(std::span<const Extent> gone) {
     for (const FileRun& run : busy) {
       if (at < run.index) released.push_back(Clip(extent, {at, run.index}));
       broken_->leaving.push_back(run);
+      quarantined.push_back({run.pfn, run.length});
       at = run.end();
     }
     if (at < extent.end()) released.push_back(Clip(extent, {at, extent.end()}));
+  }
+  // With the blocks, in one transaction, goes who may touch them: a crash forgets neither (L11).
+  if (!quarantined.empty()) {
+    HOLDFAST_TRY(
+        volume_.quarantine_file().AddRuns(tx_, quarantined, inode_.ino, broken_->outcome.holders));
   }
   return ReleaseExtents(tx_, volume_.space(), released, nullptr);
 }

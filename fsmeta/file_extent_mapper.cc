@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "daxcore/media_failure.h"
 #include "fsmeta/file_edit.h"
 
 namespace holdfast::fsmeta {
@@ -27,11 +28,16 @@ Result<MappedExtent> FileExtentMapper::Map(Ino ino, FileBlock index, FileBlock e
 }
 
 Result<MappedExtent> FileExtentMapper::MapWritten(const InodeSlot& slot, const Extent& part) {
-  MappedExtent mapped{part.file_block, part.run.length, part.run.start, ExtentState::kWritten};
+  // Failed memory is given to nobody (F3).
+  const uint64_t good =
+      volume_.failure().GoodPrefix(ByteOffset(part.run.start), Bytes(part.run.length));
+  if (good == 0) return Fail(EIO);
+  const BlockRun run{part.run.start, BlockCount(good >> kBlockShift)};
+  MappedExtent mapped{part.file_block, run.length, run.start, ExtentState::kWritten};
   if ((slot.flags & kInodeMayShare) == 0) return mapped;
   // A transaction only to take the lock of the group.
   HOLDFAST_ASSIGN(const auto counted, volume_.transactions().Run([&](Transaction& tx) {
-    return volume_.refcounts().Lookup(tx, part.run);
+    return volume_.refcounts().Lookup(tx, run);
   }));
   mapped.length = counted.front().run.length;
   mapped.shared = counted.front().count > 1;

@@ -2,6 +2,7 @@
 // Reading: where the bytes are, handed out while nothing can change them.
 #include <algorithm>
 
+#include "daxcore/media_failure.h"
 #include "fsmeta/file_data.h"
 #include "fsmeta/lazy_times.h"
 
@@ -21,6 +22,7 @@ void AddZeroes(uint64_t length, absl::InlinedVector<iovec, 16>* pieces) {
 Result<void> FileData::Locate(const InodeSlot& slot, ByteSpan span, Pieces* pieces) {
   const FileRange blocks = span.blocks();
   uint64_t at = span.offset;
+  Result<void> readable;
   const auto add = [&](const Extent& extent) {
     if (extent.unwritten()) return true;
     const uint64_t begin = std::max(at, ByteOffset(extent.file_block));
@@ -29,11 +31,12 @@ Result<void> FileData::Locate(const InodeSlot& slot, ByteSpan span, Pieces* piec
     const uint64_t from = ByteOffset(extent.run.start) + (begin - ByteOffset(extent.file_block));
     pieces->push_back({volume_.region().Target(from), end - begin});
     at = end;
-    return true;
+    readable = volume_.failure().CheckReadable(from, end - begin);
+    return readable.has_value();
   };
   HOLDFAST_TRY(volume_.extents().ForEach(volume_.medium(), slot, blocks.start, blocks.end, add));
   AddZeroes(span.end - at, pieces);
-  return {};
+  return readable;
 }
 
 Result<void> FileData::Read(Ino ino, uint64_t offset, uint64_t length,

@@ -32,6 +32,7 @@ Filesystem::~Filesystem() {
 }
 
 Result<void> Filesystem::Sync() {
+  const auto inside = volume_->gate().Enter();
   if (volume_->medium().is_shut_down()) return Fail(EIO, volume_->medium().shutdown_reason());
   Result<void> first;
   volume_->live().ForEach([&](LiveInode& inode) {
@@ -42,6 +43,7 @@ Result<void> Filesystem::Sync() {
 }
 
 Result<void> Filesystem::FinishOrphans() {
+  const auto inside = volume_->gate().Enter();
   if (!volume_->CheckWritable()) return {};
   Result<void> first;
   for (const Ino ino : volume_->TakePendingOrphans()) {
@@ -67,6 +69,7 @@ Result<Attributes> Filesystem::GetAttributes(Ino ino) {
 
 Result<Attributes> Filesystem::SetAttributes(const OpContext& op, Ino ino,
                                              const AttributeChange& change) {
+  const auto inside = volume_->gate().Enter();
   HOLDFAST_TRY(volume_->CheckWritable());
   const InodeRef inode = volume_->live().Get(ino);
   if (change.size) HOLDFAST_TRY(data_->SetSize(op, ino, *change.size, change.kill_suid_sgid));
@@ -81,6 +84,7 @@ Result<Attributes> Filesystem::SetAttributes(const OpContext& op, Ino ino,
 }
 
 Result<StatFs> Filesystem::GetStatFs() {
+  if (volume_->medium().is_shut_down()) return Fail(EIO, volume_->medium().shutdown_reason());
   HOLDFAST_ASSIGN(const SpaceTotals space, volume_->allocator().Totals());
   HOLDFAST_ASSIGN(const InodeTable::Totals inodes, volume_->inodes().Count());
   return StatFs{.blocks = space.total.value(),
@@ -103,6 +107,7 @@ Result<void> Filesystem::Open(Ino ino) {
 void Filesystem::Release(Ino ino) { volume_->live().DropOpen(ino); }
 
 Result<void> Filesystem::Fsync(Ino ino, bool data_only) {
+  const auto inside = volume_->gate().Enter();
   const InodeRef inode = volume_->live().Get(ino);
   // What was written here is durable already; what clients stored to their mappings is not.
   if (!inode->layout.untouched()) {

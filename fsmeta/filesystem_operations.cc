@@ -28,6 +28,7 @@ void Filesystem::Forget(Ino ino, uint64_t lookups) { volume_->live().Forget(ino,
 
 Result<Attributes> Filesystem::MakeNode(const OpContext& op, Ino parent, std::string_view name,
                                         uint32_t mode, uint64_t rdev) {
+  const auto inside = volume_->gate().Enter();
   if (S_ISDIR(mode) || S_ISLNK(mode)) return Fail(EINVAL);
   const bool is_device = S_ISCHR(mode) || S_ISBLK(mode);
   const NewInode what{
@@ -37,32 +38,39 @@ Result<Attributes> Filesystem::MakeNode(const OpContext& op, Ino parent, std::st
 
 Result<Attributes> Filesystem::MakeDirectory(const OpContext& op, Ino parent, std::string_view name,
                                              uint32_t mode) {
+  const auto inside = volume_->gate().Enter();
   return names_->Make(op, parent, name, DirectoryWith(mode));
 }
 
 Result<Attributes> Filesystem::MakeSymlink(const OpContext& op, Ino parent, std::string_view name,
                                            std::string_view target) {
+  const auto inside = volume_->gate().Enter();
   return names_->Make(op, parent, name, {.mode = S_IFLNK | 0777, .nlink = 1, .target = target});
 }
 
 Result<Attributes> Filesystem::MakeTemporary(const OpContext& op, Ino parent, uint32_t mode) {
+  const auto inside = volume_->gate().Enter();
   return names_->MakeTemporary(op, parent, mode & kModeBits);
 }
 
 Result<Attributes> Filesystem::Link(const OpContext&, Ino ino, Ino parent, std::string_view name) {
+  const auto inside = volume_->gate().Enter();
   return names_->Link(ino, parent, name);
 }
 
 Result<void> Filesystem::Unlink(const OpContext&, Ino parent, std::string_view name) {
+  const auto inside = volume_->gate().Enter();
   return names_->Unlink(parent, name);
 }
 
 Result<void> Filesystem::RemoveDirectory(const OpContext&, Ino parent, std::string_view name) {
+  const auto inside = volume_->gate().Enter();
   return names_->RemoveDirectory(parent, name);
 }
 
 Result<void> Filesystem::Rename(const OpContext&, Ino parent, std::string_view name, Ino new_parent,
                                 std::string_view new_name, unsigned flags) {
+  const auto inside = volume_->gate().Enter();
   return names_->Rename(parent, name, new_parent, new_name, flags);
 }
 
@@ -85,10 +93,12 @@ Result<std::string> Filesystem::GetXattr(Ino ino, std::string_view name) {
 
 Result<void> Filesystem::SetXattr(const OpContext&, Ino ino, std::string_view name,
                                   std::string_view value, int flags, bool kill_sgid) {
+  const auto inside = volume_->gate().Enter();
   return xattrs_->Set(ino, name, value, flags, kill_sgid);
 }
 
 Result<void> Filesystem::RemoveXattr(const OpContext&, Ino ino, std::string_view name) {
+  const auto inside = volume_->gate().Enter();
   return xattrs_->Remove(ino, name);
 }
 
@@ -103,11 +113,13 @@ Result<void> Filesystem::Read(Ino ino, uint64_t offset, uint64_t length,
 
 Result<uint64_t> Filesystem::Write(const OpContext& op, Ino ino, uint64_t offset,
                                    std::span<const std::byte> data, bool kill_suid_sgid) {
+  const auto inside = volume_->gate().Enter();
   return data_->Write(op, ino, offset, data, kill_suid_sgid);
 }
 
 Result<void> Filesystem::Allocate(const OpContext& op, Ino ino, int mode, uint64_t offset,
                                   uint64_t length) {
+  const auto inside = volume_->gate().Enter();
   return data_->Allocate(op, ino, mode, offset, length);
 }
 
@@ -118,11 +130,13 @@ Result<uint64_t> Filesystem::Seek(Ino ino, uint64_t offset, int whence) {
 Result<uint64_t> Filesystem::CopyRange(const OpContext& op, Ino source, uint64_t source_offset,
                                        Ino destination, uint64_t destination_offset,
                                        uint64_t length) {
+  const auto inside = volume_->gate().Enter();
   return data_->CopyRange(op, source, source_offset, destination, destination_offset, length);
 }
 
 Result<void> Filesystem::Reflink(const OpContext& op, Ino source, uint64_t source_offset,
                                  Ino destination, uint64_t destination_offset, uint64_t length) {
+  const auto inside = volume_->gate().Enter();
   return data_->Reflink(op, source, source_offset, destination, destination_offset, length);
 }
 

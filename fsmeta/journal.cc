@@ -96,12 +96,14 @@ Result<uint64_t> Journal::Replay(Medium& medium) {
     return Fail(EROFS, absl::StrCat(medium.region().path(), " was not unmounted and its journal ",
                                     "cannot be replayed read-only; mount it writable once"));
   }
+  HOLDFAST_TRY(medium.CheckMemory());
   for (const auto& [lane, record] : live) {
     ApplyLive(medium, record);
     medium.SawSequence(record.sequence);
   }
   // Only when all of it is in place may any record be forgotten.
   medium.persist().Drain();
+  HOLDFAST_TRY(medium.CheckMemory());
   for (const auto& [lane, record] : live) StoreRetired(medium, lane, record.number);
   medium.persist().Drain();
   spdlog::info("{}: replayed {} transactions", medium.region().path(), live.size());
@@ -125,6 +127,10 @@ Result<Journal::Ticket> Journal::Begin(const JournalRecord& record) {
   medium_.persist().Drain();
   WriteRecord(medium_, lane, number, record, spill);
   medium_.persist().Drain();
+  if (auto memory = medium_.CheckMemory(); !memory) {
+    lanes_->GiveBack(lane);
+    return Pass(std::move(memory));
+  }
   return Ticket{lane, number, spill};
 }
 

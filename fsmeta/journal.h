@@ -53,7 +53,7 @@ class Journal {
   };
   /// Writes the record and drains: from here on it will be applied, by us or by the next mount.
   /// Whatever this thread wrote before is durable before the record can become valid. ENOSPC: no
-  /// spill could be borrowed.
+  /// spill could be borrowed. EIO: memory has failed; the next mount may find the record or not.
   Result<Ticket> Begin(const JournalRecord& record);
   /// After the record was applied and drained: forgets it, durably, and frees the lane.
   void Retire(const Ticket& ticket);

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
+#include "daxcore/media_failure.h"
 #include "fsmeta/btree_node.h"
 #include "fsmeta/checksum.h"
 
@@ -176,6 +177,7 @@ Result<const void*> Medium::Load(const ObjectId& id) {
   const bool known = (verified.load(std::memory_order_acquire) & bits) == bits;
   auto sound = known ? CheckIdentity(object, id, uuid_) : CheckObject(object, id, uuid_);
   if (!sound) [[unlikely]] {
+    HOLDFAST_TRY(CheckMemory());
     state_->Complain(region_.path(), id.offset, sound.error());
     return Pass(std::move(sound));
   }
@@ -214,6 +216,15 @@ void Medium::Shutdown(std::string reason) {
                    region_.path(), reason);
   state_->reason = std::move(reason);
   shut_down_.store(true, std::memory_order_release);
+}
+
+Result<void> Medium::CheckMemory() {
+  if (failure_ == nullptr || failure_->poisoned_loads() == 0) [[likely]] {
+    return {};
+  }
+  Shutdown(absl::StrFormat("memory failed at offset %d, where there is metadata",
+                           AlignDown(failure_->poisoned_at(), kBlockSize)));
+  return Fail(EIO, shutdown_reason());
 }
 
 std::string Medium::shutdown_reason() const {

@@ -15,6 +15,10 @@
 #include "daxcore/types.h"
 #include "fsmeta/format.h"
 
+namespace holdfast::daxcore {
+class MediaFailure;
+}
+
 namespace holdfast::fsmeta {
 
 using namespace daxcore;  // NOLINT: fsmeta is written in daxcore's vocabulary (types, results)
@@ -93,6 +97,13 @@ class Medium : public MetaReader {
   /// Recovery saw `seen`; later numbers are larger.
   void SawSequence(uint64_t seen);
 
+  /// Before the first load: who knows of bad memory; outlives the medium. Null: nobody does.
+  void set_failure(MediaFailure* failure) { failure_ = failure; }
+  MediaFailure* failure() const { return failure_; }
+  /// EIO if anybody met failed memory where he expected metadata: what was read or written there is
+  /// not what it seems. The filesystem is shut down then (F5). A load or two.
+  Result<void> CheckMemory();
+
   /// Every later Load and transaction fails with EIO; the medium is not touched again (F5). The
   /// first reason is kept and logged.
   void Shutdown(std::string reason);
@@ -102,6 +113,7 @@ class Medium : public MetaReader {
  private:
   struct State;
   Region& region_;
+  MediaFailure* failure_ = nullptr;
   Superblock superblock_;
   Uuid uuid_;
   std::atomic<bool> read_only_;

@@ -196,11 +196,11 @@ void WriteSuperblock(Region& region, Superblock superblock) {
   }
 }
 
-Superblock RecordMount(Region& region, Superblock superblock) {
+Superblock RecordMount(Region& region, Superblock superblock,
+                       const std::array<uint8_t, 16>& boot_id) {
   ++superblock.mount_count;
   superblock.header.sequence =
       AlignDown(superblock.header.sequence, kSequencesPerMount) + kSequencesPerMount;
-  const auto boot_id = CurrentBootId();
   std::ranges::copy(boot_id, superblock.boot_id);
   superblock.mounted_at =
       static_cast<uint64_t>(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));

@@ -2,6 +2,7 @@
 // Reading the superblock with its copy to fall back to, judging it, and writing both.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -48,6 +49,7 @@ void WriteSuperblock(Region& region, Superblock superblock);
 
 /// Notes a writable mount (count, boot id, time) and starts a new range of sequence numbers. After
 /// the journal was replayed; the Medium of the mount is made from what this returns.
-Superblock RecordMount(Region& region, Superblock superblock);
+Superblock RecordMount(Region& region, Superblock superblock,
+                       const std::array<uint8_t, 16>& boot_id = daxcore::CurrentBootId());
 
 }  // namespace holdfast::fsmeta

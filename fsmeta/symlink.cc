@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include "absl/strings/str_format.h"
+#include "daxcore/media_failure.h"
+#include "fsmeta/data_store.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -18,9 +20,10 @@ Result<void> WriteBlock(Volume& volume, Transaction& tx, InodeSlot* slot, std::s
                   volume.allocator().Allocate(tx, BlockCount(1), goal, AllocFor::kMetadata));
   std::array<std::byte, kBlockSize> block{};
   std::memcpy(block.data(), target.data(), target.size());
+  const iovec piece{block.data(), block.size()};
   // Durable before the slot that points to it: the commit drains first.
-  volume.region().persist().CopyNt(volume.region().Target(ByteOffset(run.start)), block.data(),
-                                   block.size());
+  HOLDFAST_TRY(
+      DataStore(volume.failure()).CopyIn(ByteOffset(run.start), {&piece, 1}, 0, block.size()));
   return volume.extents().Insert(tx, slot, {FileBlock(0), run}, AllocFor::kMetadata);
 }
 
@@ -54,8 +57,10 @@ Result<std::string> ReadSymlink(Volume& volume, const InodeSlot& slot) {
       !volume.medium().Contains(extent->run.start, BlockCount(1))) {
     return Unsound(slot);
   }
-  return std::string(reinterpret_cast<const char*>(volume.region().At(extent->run.start)),
-                     slot.size);
+  std::string target(slot.size, '\0');
+  HOLDFAST_TRY(
+      volume.failure().CopyOut(target.data(), ByteOffset(extent->run.start), target.size()));
+  return target;
 }
 
 }  // namespace holdfast::fsmeta

@@ -8,6 +8,8 @@
 #include <ranges>
 
 #include "absl/strings/str_format.h"
+#include "daxcore/media_failure.h"
+#include "fsmeta/data_store.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -67,7 +69,11 @@ Result<std::byte*> Transaction::EditData(Pfn pfn) {
             std::make_unique_for_overwrite<std::byte[]>(kBlockSize),
             /*created=*/false,
             /*is_data=*/true};
-  std::memcpy(copy.bytes.get(), medium_.region().At(offset), kBlockSize);
+  if (medium_.failure() != nullptr) {
+    HOLDFAST_TRY(medium_.failure()->CopyOut(copy.bytes.get(), offset, kBlockSize));
+  } else {
+    std::memcpy(copy.bytes.get(), medium_.region().At(offset), kBlockSize);
+  }
   return copies_.emplace(offset, std::move(copy)).first->second.bytes.get();
 }
 
@@ -137,13 +143,25 @@ Transaction::Changes Transaction::SealAndCollect(uint64_t sequence) {
   return changes;
 }
 
-void Transaction::WriteCreated(uint64_t sequence) {
+Result<void> Transaction::WriteCreated(uint64_t sequence) {
   for (auto& [offset, copy] : copies_) {
     if (!copy.created) continue;
     SealObject(copy.bytes.get(), copy.id, medium_.uuid(), sequence);
-    medium_.persist().CopyNt(medium_.region().Target(offset), copy.bytes.get(), copy.id.size);
+    HOLDFAST_TRY(StoreCreated(copy));
     medium_.MarkVerified(offset, copy.id.size);
   }
+  return {};
+}
+
+// Nothing depends on the block yet: if its memory has failed, it is repaired.
+Result<void> Transaction::StoreCreated(const Copy& copy) {
+  if (medium_.failure() == nullptr) {
+    medium_.persist().CopyNt(medium_.region().Target(copy.id.offset), copy.bytes.get(),
+                             copy.id.size);
+    return {};
+  }
+  const iovec piece{copy.bytes.get(), copy.id.size};
+  return DataStore(*medium_.failure()).CopyIn(copy.id.offset, {&piece, 1}, 0, copy.id.size);
 }
 
 void Transaction::Apply(const JournalRecord& record) {
@@ -164,6 +182,7 @@ void Transaction::Apply(const JournalRecord& record) {
 
 Result<void> Transaction::CheckCommittable(bool changes_anything) const {
   if (medium_.is_shut_down()) return Fail(EIO);
+  HOLDFAST_TRY(medium_.CheckMemory());
   if (!misplaced_.empty()) {
     return Fail(EUCLEAN, "a free block turned out to be in use; run fsck.holdfast");
   }
@@ -179,18 +198,23 @@ Result<void> Transaction::Commit() {
   if (done && changes.lines.empty()) {
     medium_.persist().Drain();
   } else if (done) {
-    WriteCreated(sequence);
-    const JournalRecord record{sequence, changes.lines, changes.contents};
-    auto ticket = journal_.Begin(record);
-    if (ticket) {
-      Apply(record);
-      journal_.Retire(*ticket);
-    } else {
-      done = Pass(std::move(ticket));
-    }
+    done = Write({sequence, changes.lines, changes.contents});
+    Finish(committed_);
+    return done;
   }
   Finish(done.has_value());
   return done;
+}
+
+// Should memory fail under what is applied, the record stays for the next mount, and counts.
+Result<void> Transaction::Write(const JournalRecord& record) {
+  HOLDFAST_TRY(WriteCreated(record.sequence));
+  HOLDFAST_ASSIGN(const Journal::Ticket ticket, journal_.Begin(record));
+  committed_ = true;
+  Apply(record);
+  HOLDFAST_TRY(medium_.CheckMemory());
+  journal_.Retire(ticket);
+  return {};
 }
 
 void Transaction::Finish(bool committed) {

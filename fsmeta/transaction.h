@@ -82,8 +82,9 @@ class Transaction : public MetaReader {
   bool FitsLane(uint64_t more_lines) const;
 
   /// Makes everything durable and atomic, once. ENOSPC when the record fits neither a lane nor a
-  /// spill, EIO after a shutdown, EROFS on a read-only medium; then nothing was changed and the
-  /// transaction is aborted. One without edits only makes durable what this thread wrote before.
+  /// spill, EIO after a shutdown or failed memory, EROFS on a read-only medium; then nothing was
+  /// changed and the transaction is aborted. One without edits only makes durable what this thread
+  /// wrote before.
   Result<void> Commit();
   bool committed() const { return committed_; }
 
@@ -103,7 +104,9 @@ class Transaction : public MetaReader {
   Result<void> CheckCommittable(bool changes_anything) const;
   Changes SealAndCollect(uint64_t sequence);
   void AddChanges(const Copy& copy, Changes* changes) const;
-  void WriteCreated(uint64_t sequence);
+  Result<void> Write(const JournalRecord& record);
+  Result<void> WriteCreated(uint64_t sequence);
+  Result<void> StoreCreated(const Copy& copy);
   void Apply(const JournalRecord& record);
   void Finish(bool committed);
 

@@ -6,8 +6,11 @@
 
 #include "absl/strings/str_format.h"
 #include "daxcore/event_loop.h"
+#include "daxcore/media_failure.h"
+#include "fsmeta/failure_watch.h"
 #include "fsmeta/inode_eviction.h"
 #include "fsmeta/superblock.h"
+#include "fsmeta/volume_failure_holder.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -31,28 +34,48 @@ Result<std::unique_ptr<Volume>> Volume::Open(std::unique_ptr<Region> region,
   std::unique_ptr<Volume> volume(new Volume);
   volume->options_ = options;
   volume->region_ = std::move(region);
-  HOLDFAST_TRY(volume->OpenMedium());
-  HOLDFAST_TRY(volume->OpenParts());
-  HOLDFAST_TRY(volume->OpenLayouts());
-  Volume* self = volume.get();
-  volume->live_ = std::make_unique<LiveInodes>(
-      *volume->layouts_, [self](LiveInode& inode) { EvictInode(*self, inode); });
+  HOLDFAST_ASSIGN(volume->failure_, daxcore::MediaFailure::Watch(*volume->region_));
+  auto opened = volume->OpenAll();
+  // Whatever went wrong then, or seems not to have, this is why.
+  if (volume->failure_->poisoned_loads() != 0) {
+    return Fail(EIO, absl::StrFormat("region %s cannot be mounted: its memory has failed at offset "
+                                     "%d, where there is metadata; see fsck.holdfast",
+                                     volume->region_->path(), volume->failure_->poisoned_at()));
+  }
+  if (!opened) return Pass(std::move(opened));
   return volume;
 }
 
-Volume::~Volume() = default;
+Result<void> Volume::OpenAll() {
+  HOLDFAST_TRY(OpenMedium());
+  HOLDFAST_TRY(OpenParts());
+  HOLDFAST_TRY(OpenLayouts());
+  live_ = std::make_unique<LiveInodes>(*layouts_,
+                                       [this](LiveInode& inode) { EvictInode(*this, inode); });
+  return WatchForFailures();
+}
+
+Volume::~Volume() {
+  failure_watch_.reset();
+  if (failure_ != nullptr) failure_->Attach(nullptr, nullptr);
+}
 
 Result<void> Volume::OpenMedium() {
   HOLDFAST_ASSIGN(Superblock superblock, ReadSuperblock(*region_));
   const bool read_only = options_.read_only || region_->read_only();
   if (!read_only) HOLDFAST_TRY(fsmeta::CheckWritable(superblock, region_->path()));
   Medium before_mount(*region_, superblock);
+  before_mount.set_failure(failure_.get());
   HOLDFAST_ASSIGN(const uint64_t replayed, ReplayJournal(before_mount));
   if (replayed != 0) {
     spdlog::info("region {}: replayed {} transactions", region_->path(), replayed);
   }
-  if (!read_only) superblock = RecordMount(*region_, superblock);
+  if (!read_only) {
+    superblock =
+        RecordMount(*region_, superblock, options_.boot_id.value_or(daxcore::CurrentBootId()));
+  }
   medium_ = std::make_unique<Medium>(*region_, superblock);
+  medium_->set_failure(failure_.get());
   medium_->set_read_only(read_only);
   return {};
 }
@@ -68,17 +91,54 @@ Result<void> Volume::OpenParts() {
   inodes_ = std::make_unique<InodeTable>(*medium_, *extents_);
   orphans_ = std::make_unique<Orphans>(*medium_, *inodes_, *extents_);
   HOLDFAST_ASSIGN(pending_orphans_, orphans_->Load());
+  quarantine_file_ = std::make_unique<QuarantineFile>(*medium_, *inodes_, *extents_);
+  quarantine_store_ = std::make_unique<FileQuarantineStore>(*runner_, space(), *quarantine_file_);
   return {};
 }
 
 Result<void> Volume::OpenLayouts() {
   HOLDFAST_ASSIGN(pages_, daxcore::PageTable::Create(region_->blocks(), Geometry()));
+  allocator_->set_oracle([pages = pages_.get()](BlockRun run) {
+    return pages->NextReferenced({run.start, run.length}).has_value();
+  });
   HOLDFAST_ASSIGN(timer_, daxcore::EventLoop::Start());
   daxcore::LayoutManager::Options layout;
   layout.policy = options_.layout;
   layout.quarantine_ino = Ino(kInoQuarantine);
   layout.events = options_.events;
+  // What is mounted read-only changes for nobody.
+  if (!medium_->read_only()) layout.store = quarantine_store_.get();
   HOLDFAST_ASSIGN(layouts_, daxcore::LayoutManager::Create(*pages_, *timer_, layout));
+  return medium_->read_only() ? Result<void>() : TakeOverHolders();
+}
+
+// Before the first operation: nothing may be given away that somebody still touches (L11).
+Result<void> Volume::TakeOverHolders() {
+  HOLDFAST_ASSIGN(QuarantineContents left, quarantine_file_->Load());
+  for (const daxcore::QuarantinedRun& run : left.runs) {
+    if (!layouts_->quarantine().Restore(run)) {
+      left.expired.push_back({run.pages.start, run.pages.length});
+    }
+  }
+  HOLDFAST_TRY(quarantine_store_->ReleaseExpired(left.expired));
+  for (const auto& [ino, process] : left.holders) layouts_->AdoptHolder(ino, process);
+  if (!left.runs.empty() || !left.holders.empty()) {
+    spdlog::info("region {}: {} processes may still touch files, {} blocks stay in quarantine",
+                 region_->path(), left.holders.size(), layouts_->quarantine().blocks().value());
+  }
+  return {};
+}
+
+// The mount is complete: who fails from now on is told (F4).
+Result<void> Volume::WatchForFailures() {
+  failure_holder_ = std::make_unique<VolumeFailureHolder>(*this);
+  failure_->Attach(failure_holder_.get(), layouts_.get());
+  const std::vector<daxcore::ByteRange> bad = failure_->BadRanges();
+  if (!bad.empty()) {
+    spdlog::warn("region {}: {} ranges of its memory are bad, the first at offset {}",
+                 region_->path(), bad.size(), bad.front().offset);
+  }
+  HOLDFAST_ASSIGN(failure_watch_, FailureWatch::Start(*failure_));
   return {};
 }
 

@@ -56,6 +56,19 @@ Result<FileBlock> LandPiece(FileEdit& edit, const WritePiece& piece, Landings* l
   return reached;
 }
 
+// The bytes of a landing, edges included.
+Result<void> StoreLanding(const DataStore& store, const Landing& landing, const WriteData& data,
+                          uint64_t end) {
+  const ByteSpan place{ByteOffset(landing.place.start), ByteOffset(landing.place.end())};
+  const ByteSpan part{std::max(place.offset, data.span.offset), std::min(place.end, end)};
+  HOLDFAST_TRY(CompleteEdge(store, landing, {place.offset, part.offset}, data.old_size,
+                            /*before_data=*/true));
+  HOLDFAST_TRY(store.CopyIn(ByteOffset(landing.place.run.start) + (part.offset - place.offset),
+                            data.pieces, part.offset - data.span.offset, part.length()));
+  return CompleteEdge(store, landing, {part.end, place.end}, data.old_size,
+                      /*before_data=*/false);
+}
+
 }  // namespace
 
 Result<FileBlock> Land(FileEdit& edit, const WritePlan& plan, FileBlock until, Landings* landings) {
@@ -71,14 +84,10 @@ Result<FileBlock> Land(FileEdit& edit, const WritePlan& plan, FileBlock until, L
 
 Result<void> FillLanding(const DataStore& store, const Landing& landing, const WriteData& data,
                          uint64_t end) {
-  const ByteSpan place{ByteOffset(landing.place.start), ByteOffset(landing.place.end())};
-  const ByteSpan part{std::max(place.offset, data.span.offset), std::min(place.end, end)};
-  HOLDFAST_TRY(CompleteEdge(store, landing, {place.offset, part.offset}, data.old_size,
-                            /*before_data=*/true));
-  HOLDFAST_TRY(store.CopyIn(ByteOffset(landing.place.run.start) + (part.offset - place.offset),
-                            data.pieces, part.offset - data.span.offset, part.length()));
-  return CompleteEdge(store, landing, {part.end, place.end}, data.old_size,
-                      /*before_data=*/false);
+  const auto fill = [&] { return StoreLanding(store, landing, data, end); };
+  // In place, what is not written stays, so bad memory under that stays bad.
+  if (landing.way == WriteWay::kInPlace) return fill();
+  return store.Overwrite(landing.place.run, fill);
 }
 
 }  // namespace holdfast::fsmeta

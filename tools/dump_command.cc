@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "daxcore/media_failure.h"
 #include "daxcore/region.h"
 #include "fsmeta/check_journal.h"
 #include "fsmeta/superblock.h"
@@ -42,10 +43,9 @@ Result<uint64_t> NumberOf(const DumpOptions& options) {
   return number;
 }
 
-Result<Json> Dump(const DumpOptions& options) {
-  HOLDFAST_ASSIGN(const auto region, Region::Open(options.region, {.read_only = true}));
-  const std::span media(region->base(), region->size());
-  HOLDFAST_ASSIGN(const auto superblock, fsmeta::ReadSuperblock(*region));
+Result<Json> DumpFrom(const Region& region, const DumpOptions& options) {
+  const std::span media(region.base(), region.size());
+  HOLDFAST_ASSIGN(const auto superblock, fsmeta::ReadSuperblock(region));
   CheckImage image(media, superblock);
   if (!options.raw) {
     fsmeta::CheckReport report;
@@ -60,6 +60,17 @@ Result<Json> Dump(const DumpOptions& options) {
   if (options.what == "tree") return DumpTree(image, options.which);
   HOLDFAST_ASSIGN(const uint64_t number, NumberOf(options));
   return options.what == "inode" ? DumpInode(image, number) : DumpGroup(image, number);
+}
+
+// What lies in failed memory reads as zeroes; the answer says so.
+Result<Json> Dump(const DumpOptions& options) {
+  HOLDFAST_ASSIGN(const auto region, Region::Open(options.region, {.read_only = true}));
+  HOLDFAST_ASSIGN(const auto failure, daxcore::MediaFailure::Watch(*region));
+  HOLDFAST_ASSIGN(Json dumped, DumpFrom(*region, options));
+  if (failure->poisoned_loads() != 0) {
+    dumped["failed_memory_at"] = failure->poisoned_at();
+  }
+  return dumped;
 }
 
 }  // namespace

@@ -79,8 +79,7 @@ int Check(const FsckOptions& options, const Streams& streams) {
   };
   const auto region = Region::Open(options.region, {.read_only = true});
   if (!region) return fail(region.error());
-  const auto report =
-      fsmeta::CheckFilesystem({(*region)->base(), (*region)->size()}, options.region);
+  const auto report = fsmeta::CheckRegion(**region);
   if (!report) return fail(report.error());
   if (options.json) {
     PrintJson(streams.out, ReportAsJson(options, *report));

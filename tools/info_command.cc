@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // holdfast info: what a mount, or a region, says of itself.
-#include <fcntl.h>
+#include <sys/stat.h>
 
-#include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <string>
 
+#include "daxcore/media_failure.h"
 #include "daxcore/region.h"
 #include "fsmeta/superblock.h"
-#include "holdfast/ioctl.h"
 #include "tools/dump.h"
 #include "tools/holdfast.h"
 #include "tools/json_text.h"
 #include "tools/mount_file.h"
+#include "tools/mount_query.h"
 
 namespace holdfast::tools {
 namespace {
 
-using daxcore::Fail;
 using daxcore::Region;
 using daxcore::Result;
 
@@ -26,30 +26,16 @@ struct InfoOptions {
   bool json = false;
 };
 
-// The whole of a paged answer.
-Result<std::string> Query(const MountFile& file, uint32_t what) {
-  std::string text;
-  holdfast_query query{};
-  do {
-    query.size = sizeof(query);
-    query.what = what;
-    HOLDFAST_TRY(file.Control(HOLDFAST_IOC_QUERY, &query, "ask the daemon of"));
-    text.append(query.text, std::min<size_t>(query.count, sizeof(query.text)));
-  } while (query.cursor != 0);
-  return text;
-}
-
 Result<Json> MountInfo(const std::string& path) {
-  HOLDFAST_ASSIGN(const MountFile file, MountFile::Open(path, O_RDONLY | O_NONBLOCK));
-  HOLDFAST_ASSIGN(const std::string text, Query(file, HOLDFAST_QUERY_INFO));
-  Json info = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (info.is_discarded()) return Fail(EPROTO, "the daemon of " + path + " answered no JSON");
-  return info;
+  holdfast_query question{};
+  question.what = HOLDFAST_QUERY_INFO;
+  return AskMount(path, question);
 }
 
 // Reads beside whoever has it mounted: the superblock changes only when it is mounted.
 Result<Json> RegionInfo(const std::string& path) {
   HOLDFAST_ASSIGN(const auto region, Region::Open(path, {.read_only = true, .ignore_owner = true}));
+  HOLDFAST_ASSIGN(const auto failure, daxcore::MediaFailure::Watch(*region));
   HOLDFAST_ASSIGN(const auto superblock, fsmeta::ReadSuperblock(*region));
   return Json{{"region", path}, {"superblock", DumpSuperblock(superblock)}};
 }

@@ -22,7 +22,11 @@ class DataFixture : public testing::Test {
                        DataMode mode = DataMode::kInPlace)
       : mounted_(bytes, OptionsFor(mode)) {}
 
-  void TearDown() override { ExpectSound(); }
+  void TearDown() override {
+    ExpectSound();
+    EXPECT_EQ(volume().allocator().oracle_hits(), 0u)
+        << "L11: a block that is in use was given away";
+  }
   /// Checks the medium as it is now.
   void ExpectSound();
   /// As after kill -9 and a new mount: what is not on the medium is gone.

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "daxcore/media_failure.h"
 #include "tests/support/recorder.h"
 
 namespace holdfast::fsmeta {
@@ -21,7 +22,8 @@ class DataStoreTest : public testing::Test {
 
   tests::Recorder recorder_;
   std::unique_ptr<Region> region_ = recorder_.MakeRegion(uint64_t{4} << 20);
-  DataStore store_{*region_};
+  std::unique_ptr<daxcore::MediaFailure> failure_ = *daxcore::MediaFailure::Watch(*region_);
+  DataStore store_{*failure_};
 };
 
 iovec Piece(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
