@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attributes, extended attributes and ACLs.
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <string_view>
@@ -17,9 +18,26 @@ using fsmeta::Attributes;
 using std::string_view;
 using Bytes = std::span<const std::byte>;
 
-Result<AttributesOf> GetAttributes(Call& call) {
-  return As<AttributesOf>(call.filesystem().GetAttributes(call.ino()));
+// After a shutdown everything is EIO but these: without them nobody could open the mount point any
+// more and ask what happened.
+Attributes RootAfterShutdown() {
+  Attributes root;
+  root.ino = Ino(fsmeta::kInoRoot);
+  root.mode = S_IFDIR | 0755;
+  root.nlink = 2;
+  return root;
 }
+
+Result<Attributes> AttributesNow(const Call& call) {
+  auto attributes = call.filesystem().GetAttributes(call.ino());
+  const bool is_root = call.ino() == Ino(fsmeta::kInoRoot);
+  if (!attributes && is_root && call.filesystem().volume().medium().is_shut_down()) {
+    return RootAfterShutdown();
+  }
+  return attributes;
+}
+
+Result<AttributesOf> GetAttributes(Call& call) { return As<AttributesOf>(AttributesNow(call)); }
 
 void OnGetattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info* /*file*/) {
   Serve(request, Op::kGetattr, Ino(ino), GetAttributes);
@@ -27,7 +45,7 @@ void OnGetattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info* /*file*/) {
 
 #ifdef HOLDFAST_HAVE_FUSE_STATX
 Result<ExtendedAttributesOf> GetExtendedAttributes(Call& call) {
-  return As<ExtendedAttributesOf>(call.filesystem().GetAttributes(call.ino()));
+  return As<ExtendedAttributesOf>(AttributesNow(call));
 }
 
 void OnStatx(fuse_req_t request, fuse_ino_t ino, int /*flags*/, int /*mask*/,

@@ -11,6 +11,8 @@
 
 #include "client/include/holdfast/ioctl.h"
 #include "daemon/call.h"
+#include "daemon/failure_operations.h"
+#include "daemon/failure_report.h"
 #include "daemon/info.h"
 #include "daemon/operations.h"
 
@@ -200,9 +202,13 @@ Result<nlohmann::json> QueryAnswer(Call& call, const holdfast_query& query) {
   switch (query.what) {
     case HOLDFAST_QUERY_INFO:
       return InfoOf(call.service());
-    case HOLDFAST_QUERY_BUSY:
     case HOLDFAST_QUERY_OWNERS:
+      if (!is_root) return Fail(EPERM);
+      return OwnersOf(call.filesystem(), query.offset, query.length);
     case HOLDFAST_QUERY_FAILURES:
+      if (!is_root) return Fail(EPERM);
+      return FailuresOf(call.filesystem());
+    case HOLDFAST_QUERY_BUSY:
       if (!is_root) return Fail(EPERM);
       [[fallthrough]];
     default:
@@ -245,6 +251,8 @@ constexpr Command kCommands[] = {
     {HOLDFAST_IOC_REFLINK, OnReflink},
     {HOLDFAST_IOC_LAYOUT, ShowLayout},
     {HOLDFAST_IOC_QUERY, Query},
+    {HOLDFAST_IOC_FAIL,
+     [](const IoctlRequest& ioctl) { ServeStruct<holdfast_fail>(ioctl, FailByHand); }},
 };
 
 // `flags` need no look: the structs are the same for 32-bit programs (FUSE_IOCTL_COMPAT), and only

@@ -73,8 +73,13 @@ void MediaFailure::LearnMet() const {
   if (!memory_.met.any()) return;
   absl::MutexLock lock(&mutex_);
   for (const uint64_t page : memory_.met.Take()) {
-    if (!bad_.Contains(page, page + 1)) newly_met_.Add(page, page + 1);
-    bad_.Add(page, page + 1);
+    // What a plain load met was covered by the granule: the good pages beside it read as zeroes
+    // too.
+    const uint64_t pages = poisoned_loads() == 0 ? 1 : memory_.granule / kBlockSize;
+    const uint64_t start = AlignDown(page, pages);
+    const uint64_t end = std::min(start + pages, memory_.size / kBlockSize);
+    if (!bad_.Contains(page, page + 1)) newly_met_.Add(start, end);
+    bad_.Add(start, end);
     any_bad_.store(true, std::memory_order_release);
   }
 }

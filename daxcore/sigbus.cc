@@ -63,16 +63,19 @@ void OnSigbus(int signal, siginfo_t* info, void* context) {
     return;
   }
   const auto offset = static_cast<uint64_t>(address - memory->base);
-  memory->met.Add(offset / kPage, memory->event_fd);
   // "Action optional" tells of a page that this thread did not touch just now.
-  if (info->si_code != BUS_MCEERR_AO) {
-    if (internal::guard != nullptr) siglongjmp(*internal::guard, 1);
+  const bool touched = info->si_code != BUS_MCEERR_AO;
+  const bool covers = touched && internal::guard == nullptr;
+  // Before the page is known and before it is covered: see MediaFailure::LearnMet.
+  if (covers) {
     if (memory->poisoned_loads.load(std::memory_order_relaxed) == 0) {
       memory->poisoned_at.store(offset, std::memory_order_relaxed);
     }
     memory->poisoned_loads.fetch_add(1, std::memory_order_release);
-    if (!CoverWithZeroes(*memory, offset)) PassOn(signal, info, context);
   }
+  memory->met.Add(offset / kPage, memory->event_fd);
+  if (touched && !covers) siglongjmp(*internal::guard, 1);
+  if (covers && !CoverWithZeroes(*memory, offset)) PassOn(signal, info, context);
   errno = saved_errno;
 }
 

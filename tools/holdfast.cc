@@ -13,6 +13,8 @@ int HoldfastMain(const Arguments& arguments, const Streams& streams) {
   AddRangeCommands(app, chosen);
   AddExtentsCommand(app, chosen);
   AddInfoCommand(app, chosen);
+  AddFailCommand(app, chosen);
+  AddOwnerCommand(app, chosen);
   AddDumpCommand(app, chosen);
   if (const auto stop = Parse(app, arguments, streams)) return *stop;
   return Finish(streams, kName, chosen(streams.out));

@@ -26,6 +26,10 @@ void AddReflinkCommand(CLI::App& app, Action& chosen);
 void AddExtentsCommand(CLI::App& app, Action& chosen);
 /// info
 void AddInfoCommand(CLI::App& app, Action& chosen);
+/// fail inject, fail clear, fail list, fail remove
+void AddFailCommand(CLI::App& app, Action& chosen);
+/// owner
+void AddOwnerCommand(CLI::App& app, Action& chosen);
 /// dump
 void AddDumpCommand(CLI::App& app, Action& chosen);
 

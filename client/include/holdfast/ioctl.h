@@ -160,10 +160,15 @@ struct holdfast_query {
 };
 
 /* ---- Media failure, by hand (root; EPERM) ------------------------------------------------------
- * INJECT makes [offset, offset + length) of an emulated region fail as bad memory does; CLEAR
- * undoes what INJECT did. EOPNOTSUPP on real memory; ENXIO past the end of the region. */
+ * INJECT makes [offset, offset + length) of an emulated region fail as bad memory does: whoever
+ * touches it meets it (EOPNOTSUPP on real memory). CLEAR undoes that, or has real memory clear its
+ * errors. REPORT tells all owners that the range has failed, as a patrol of the memory does before
+ * anybody touches it. REMOVE: the region is about to go away; everybody is told and the filesystem
+ * shuts down (offset and length are 0). ENXIO past the end of the region. */
 #define HOLDFAST_FAIL_INJECT 1u
 #define HOLDFAST_FAIL_CLEAR 2u
+#define HOLDFAST_FAIL_REPORT 3u
+#define HOLDFAST_FAIL_REMOVE 4u
 struct holdfast_fail {
   uint32_t size;
   uint32_t what; /* HOLDFAST_FAIL_* */
