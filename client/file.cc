@@ -47,14 +47,18 @@ std::vector<std::shared_ptr<holdfast_map>> MapsOf(holdfast_file& file,
   return found;
 }
 
+// A mapping without a lease has nothing to give back, and somebody may be taking it just now.
 void Act(holdfast_map& map, const holdfast_event& event) {
   const bool keep = (map.flags & HOLDFAST_MAP_KEEP) != 0;
   if (event.type == HOLDFAST_EVENT_FAILURE) {
-    GiveBack(map, Gate::State::kFailed);
-  } else {
-    const bool for_good = !keep || event.type == HOLDFAST_EVENT_REMOVE;
-    GiveBack(map, for_good ? Gate::State::kGone : Gate::State::kAway);
+    GiveBack(map, Gate::State::kFailed, 0);
+    return;
   }
+  const uint64_t lease = map.lease;
+  if (event.type == HOLDFAST_EVENT_REMOVE) GiveBack(map, Gate::State::kGone, 0);
+  if (event.type == HOLDFAST_EVENT_REMOVE || lease == 0) return;
+  if (event.lease != 0 && event.lease != lease) return;
+  GiveBack(map, keep ? Gate::State::kAway : Gate::State::kGone, lease);
 }
 
 void Handle(holdfast_file& file, const holdfast_event& event) {

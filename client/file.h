@@ -44,7 +44,8 @@ namespace holdfast::client {
 
 /// Leases the range and maps its layout at the reserved address. Negative errno.
 int TakeMapping(holdfast_map& map);
-/// Waits until nobody is inside, takes the memory away and returns the lease.
-void GiveBack(holdfast_map& map, Gate::State state);
+/// Waits until nobody is inside, takes the memory away and returns the lease. Nothing unless
+/// `lease` is still the mapping's; 0 = whatever it has.
+void GiveBack(holdfast_map& map, Gate::State state, uint64_t lease);
 
 }  // namespace holdfast::client

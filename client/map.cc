@@ -88,6 +88,8 @@ int MapPiece(const holdfast_map& map, const holdfast_extent& extent) {
              : mmap(at, extent.length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   if (mapped == MAP_FAILED)
     return FailWith(errno, "mapping of region offset " + std::to_string(extent.region_offset));
+  // A child would map the blocks without a lease of its own.
+  madvise(at, extent.length, MADV_DONTFORK);
   return 0;
 }
 
@@ -133,19 +135,25 @@ int TakeAgain(holdfast_map& map) {
 }  // namespace
 
 int TakeMapping(holdfast_map& map) {
-  if (const int rc = TakeLease(map); rc != 0) return rc;
-  if (const int rc = MapLayout(map); rc != 0) {
+  for (;;) {
+    if (const int rc = TakeLease(map); rc != 0) return rc;
+    const int rc = MapLayout(map);
+    if (rc == 0) break;
     Reserve(map, true);
     ReturnLease(map);
-    return rc;
+    // Recalled before it was mapped: the next LEASE waits for whoever wanted it.
+    if (rc != -ESTALE) return rc;
   }
   map.gate.Open();
   return 0;
 }
 
-void GiveBack(holdfast_map& map, Gate::State state) {
-  map.gate.Close(state);
+// `taking` comes before the gate: a mapping that is just being taken would open the gate again
+// while the memory is taken away.
+void GiveBack(holdfast_map& map, Gate::State state, uint64_t lease) {
   std::lock_guard one(map.taking);
+  if (lease != 0 && map.lease != lease) return;  // given back already, and perhaps taken again
+  map.gate.Close(state);
   Reserve(map, true);
   ReturnLease(map);
 }
@@ -197,7 +205,7 @@ void holdfast_unmap(holdfast_map* map) {
     keep = *it;
     file->maps.erase(it);
   }
-  holdfast::client::GiveBack(*keep, Gate::State::kGone);
+  holdfast::client::GiveBack(*keep, Gate::State::kGone, 0);
   munmap(keep->address, keep->length);
 }
 

@@ -13,7 +13,7 @@ const fsmeta::OpContext& Call::context(Handle handle) {
     const fuse_ctx* caller = fuse_req_ctx(request_);
     context_.caller = {caller->uid, caller->gid, caller->pid, caller->umask};
     attempt_ = std::make_unique<daxcore::BreakAttempt>(std::string(NameOf(op_)), caller->pid,
-                                                       daxcore::SessionId(handle.value()));
+                                                       service_->direct().SessionOf(handle));
     context_.attempt = attempt_.get();
   }
   return context_;

@@ -58,7 +58,8 @@ void BecomeDaemon() {
 }
 
 Result<std::unique_ptr<fsmeta::Filesystem>> OpenFilesystem(const std::string& path,
-                                                           const Options& options) {
+                                                           const Options& options,
+                                                           DirectSessions& direct) {
   daxcore::RegionOptions how;
   how.read_only = options.read_only;
   how.owner_wait = options.owner_wait;
@@ -68,6 +69,7 @@ Result<std::unique_ptr<fsmeta::Filesystem>> OpenFilesystem(const std::string& pa
   mount.data = options.data;
   mount.atime = options.atime;
   mount.layout = options.layout;
+  mount.events = &direct;
   return fsmeta::Filesystem::Mount(std::move(region), mount);
 }
 
@@ -101,8 +103,9 @@ class Daemon {
 Result<void> Daemon::Start() {
   HOLDFAST_TRY(StartLog(command_.options, command_.foreground));
   HOLDFAST_ASSIGN(house_, Housekeeping::Create());
-  HOLDFAST_ASSIGN(auto filesystem, OpenFilesystem(command_.region, command_.options));
-  service_ = std::make_unique<Service>(command_.options, std::move(filesystem));
+  auto direct = std::make_unique<DirectSessions>();
+  HOLDFAST_ASSIGN(auto filesystem, OpenFilesystem(command_.region, command_.options, *direct));
+  service_ = std::make_unique<Service>(command_.options, std::move(filesystem), std::move(direct));
   service_->set_mountpoint(command_.mountpoint);
   HOLDFAST_ASSIGN(mount_,
                   KernelMount::Make({command_.region, command_.mountpoint}, command_.options));

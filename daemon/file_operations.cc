@@ -93,6 +93,7 @@ void OnOpen(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file) {
 }
 
 Result<void> Release(Call& call, Handle handle) {
+  call.service().direct().Close(handle);
   call.service().handles().Close(handle);
   call.filesystem().Release(call.ino());
   return {};

@@ -27,6 +27,7 @@ fuse_lowlevel_ops AllOperations() {
   AddDirectoryOperations(operations);
   AddFileOperations(operations);
   AddIoctlOperations(operations);
+  AddPollOperation(operations);
   return operations;
 }
 

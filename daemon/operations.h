@@ -13,6 +13,7 @@ void AddAttributeOperations(fuse_lowlevel_ops& operations);
 void AddDirectoryOperations(fuse_lowlevel_ops& operations);
 void AddFileOperations(fuse_lowlevel_ops& operations);
 void AddIoctlOperations(fuse_lowlevel_ops& operations);
+void AddPollOperation(fuse_lowlevel_ops& operations);
 
 /// All of them. Advisory locks are not among them: the kernel keeps those by itself.
 fuse_lowlevel_ops AllOperations();

@@ -9,6 +9,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "daemon/direct_sessions.h"
 #include "daemon/features.h"
 #include "daemon/handle_table.h"
 #include "daemon/metrics.h"
@@ -32,14 +33,16 @@ inline constexpr size_t kNotifierThreads = 2;
 /// survives a crash is in the filesystem; the rest is made anew.
 class Service {
  public:
-  Service(Options options, std::unique_ptr<fsmeta::Filesystem> filesystem)
-      : options_(std::move(options)), filesystem_(std::move(filesystem)) {}
+  /// `direct` is what the filesystem was mounted to tell of recalls; without it nobody is told.
+  Service(Options options, std::unique_ptr<fsmeta::Filesystem> filesystem,
+          std::unique_ptr<DirectSessions> direct = std::make_unique<DirectSessions>());
 
   fsmeta::Filesystem& filesystem() { return *filesystem_; }
   const Options& options() const { return options_; }
   Metrics& metrics() { return metrics_; }
   const Metrics& metrics() const { return metrics_; }
   HandleTable& handles() { return handles_; }
+  DirectSessions& direct() { return *direct_; }
   Snapshots& snapshots() { return snapshots_; }
   ParkingLot& parking_lot() { return parking_lot_; }
   const ParkingLot& parking_lot() const { return parking_lot_; }
@@ -53,6 +56,11 @@ class Service {
   /// changes, or changed, without it. Only on a notifier's thread.
   void InvalidateInKernel(daxcore::Ino ino) const {
     if (invalidate_file_) invalidate_file_(ino);
+  }
+
+  /// The same, soon, from any thread.
+  void InvalidateSoon(daxcore::Ino ino) {
+    notifiers_.Post([this, ino] { InvalidateInKernel(ino); });
   }
 
   /// Set once, while INIT is answered and before any other request.
@@ -83,6 +91,7 @@ class Service {
 
  private:
   const Options options_;
+  const std::unique_ptr<DirectSessions> direct_;  // outlives the filesystem, which tells it
   std::unique_ptr<fsmeta::Filesystem> filesystem_;
   Features features_;
   RingTransport* rings_ = nullptr;

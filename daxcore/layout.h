@@ -56,7 +56,8 @@ struct LayoutState;
 
 /// The layout of one live inode: a lock, and a pointer that stays null until somebody leases, maps
 /// or pins (L9: then everything about it is O(1); 48 bytes). Owned by the live inode; made when it
-/// comes in core, destroyed when it is evicted, after its last session was closed. DRAM only.
+/// comes in core, destroyed when it is evicted. Sessions that are open then are left behind by a
+/// daemon that ends: what is on record of their processes stays there (L11). DRAM only.
 class InodeLayout {
  public:
   InodeLayout(LayoutManager& manager, Ino ino);
@@ -137,7 +138,7 @@ class LayoutManager {
 
   /// Grants a lease. Conflicting leases of others are recalled and waited for (Blocked, EINTR,
   /// EAGAIN as Break; EBUSY when a void lease still maps pages after busy_timeout). EINVAL: empty
-  /// range or beyond kFileEnd. EAGAIN with a message: over the limit.
+  /// range or beyond kFileEnd. ENOSPC with a message: over the limit.
   Result<LeaseId> Lease(InodeLayout& layout, const LeaseRequest& request, BreakAttempt& attempt)
       ABSL_SHARED_LOCKS_REQUIRED(layout.layout_lock());
   /// The extents of `range` under `lease`, at most `max_extents` from its start, with a mapping
@@ -153,7 +154,7 @@ class LayoutManager {
   Result<void> Return(InodeLayout& layout, SessionId session, LeaseId lease, FileRange range);
 
   /// Pins all of `range`, or nothing. EOPNOTSUPP: long-term without an active lease over all of it
-  /// (L12). ENXIO: a hole or unwritten block. EINVAL, EAGAIN as Lease; Blocked, EOVERFLOW as
+  /// (L12). ENXIO: a hole or unwritten block. EINVAL, ENOSPC as Lease; Blocked, EOVERFLOW as
   /// MapExtents.
   Result<PinGrant> Pin(InodeLayout& layout, const PinRequest& request, ExtentMapper& mapper)
       ABSL_SHARED_LOCKS_REQUIRED(layout.layout_lock());

@@ -99,7 +99,7 @@ LayoutManager::Findings LayoutManager::RecallConflicts(LayoutState& state,
 Result<LeaseId> LayoutManager::Grant(LayoutState& state, const LeaseRequest& request) {
   state.mutex.AssertHeld();
   if (!Charge(request.holder.process, {.leases = 1})) {
-    return Fail(EAGAIN, absl::StrCat("process ", request.holder.process.pid,
+    return Fail(ENOSPC, absl::StrCat("process ", request.holder.process.pid,
                                      " holds as many leases as a process may; return some"));
   }
   auto lease = std::make_unique<HeldLease>();
@@ -188,7 +188,7 @@ Result<PinGrant> LayoutManager::Pin(InodeLayout& layout, const PinRequest& reque
   LayoutState& state = *EnsureState(layout);
   const Usage usage{.pins = 1, .pinned_blocks = request.range.length().value()};
   if (!Charge(request.holder.process, usage)) {
-    return Fail(EAGAIN, absl::StrCat("process ", request.holder.process.pid,
+    return Fail(ENOSPC, absl::StrCat("process ", request.holder.process.pid,
                                      " has as much pinned as a process may; unpin some"));
   }
   auto pin = std::make_unique<HeldPin>();

@@ -2,8 +2,12 @@
 // /proc/PID, read.
 #include "daxcore/process.h"
 
+#include <signal.h>
+
+#include <cerrno>
 #include <fstream>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -42,6 +46,23 @@ Result<ProcessId> Identify(pid_t pid) {
   const auto stat = ReadStat(pid);
   if (!stat) return Fail(ESRCH);
   return ProcessId{pid, stat->start_time};
+}
+
+Result<ProcessId> IdentifyOwnerOf(pid_t thread) {
+  constexpr std::string_view kKey = "Tgid:";
+  std::ifstream file(absl::StrCat("/proc/", thread, "/status"));
+  pid_t pid = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(kKey)) continue;
+    if (!absl::SimpleAtoi(line.substr(kKey.size()), &pid)) return Fail(ESRCH);
+    return Identify(pid);
+  }
+  return Fail(ESRCH);
+}
+
+bool HasThread(pid_t pid, pid_t thread) {
+  // Signal 0 is never delivered; EPERM too says that there is such a thread.
+  return pid == thread || tgkill(pid, thread, 0) == 0 || errno == EPERM;
 }
 
 bool IsAlive(const ProcessId& process) {

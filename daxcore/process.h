@@ -27,6 +27,12 @@ struct ProcessId {
 /// The process that has `pid` now. ESRCH if there is none.
 Result<ProcessId> Identify(pid_t pid);
 
+/// The process that a thread belongs to: FUSE names callers by their thread. ESRCH.
+Result<ProcessId> IdentifyOwnerOf(pid_t thread);
+
+/// Is `thread` one of the threads of process `pid`? One system call.
+bool HasThread(pid_t pid, pid_t thread);
+
 /// False once the process has ended (a zombie has), or if its pid is another process by now.
 bool IsAlive(const ProcessId& process);
 

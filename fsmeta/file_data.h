@@ -56,6 +56,20 @@ class FileData {
   /// the inode.
   Result<void> ReleaseAll(LiveInode& inode);
 
+  /// For a client that is going to store to `range` itself: afterwards every block of it is a
+  /// written one of this file alone. EINVAL past the last block of the file; ENOSPC: a part of the
+  /// range may be so already, which no reader can tell. Can be blocked.
+  Result<void> PrepareForStores(const OpContext& op, LiveInode& inode, FileRange range)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
+  /// Calls `fn(BreakAttempt&)` with the request's attempt, or with one that never waits.
+  template <typename F>
+  static auto WithAttempt(const OpContext& op, F&& fn) {
+    if (op.attempt != nullptr) return fn(*op.attempt);
+    BreakAttempt impatient;
+    impatient.NeverWait();
+    return fn(impatient);
+  }
+
  private:
   /// What an operation learns of a file before it changes it.
   struct FileState {
@@ -86,14 +100,6 @@ class FileData {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
   /// Recalls the leases that a local write to `range` collides with (L1).
   Result<void> RecallForWrite(const OpContext& op, LiveInode& inode, FileRange range);
-  /// Calls `fn(BreakAttempt&)` with the request's attempt, or with one that never waits.
-  template <typename F>
-  static auto WithAttempt(const OpContext& op, F&& fn) {
-    if (op.attempt != nullptr) return fn(*op.attempt);
-    BreakAttempt impatient;
-    impatient.NeverWait();
-    return fn(impatient);
-  }
   /// As Break, for what must not wait: busy blocks are for quarantine at once (L10).
   Result<BrokenLayout> BreakAtOnce(LiveInode& inode, FileRange range)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
@@ -171,10 +177,19 @@ class FileData {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
   Result<void> Unshare(const OpContext& op, LiveInode& inode, ByteSpan span, bool keep_size)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
+  Result<void> UnshareBlocks(const OpContext& op, LiveInode& inode, FileRange range)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
   Result<std::vector<FileRange>> SharedParts(LiveInode& inode, FileRange range)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
   Result<void> CopyShared(LiveInode& inode, std::span<const FileRange> shared, BrokenLayout* broken)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io, inode.layout.layout_lock());
+
+  /// The parts of `range` without written blocks (file_stores.cc).
+  Result<std::vector<FileRange>> UnwrittenParts(LiveInode& inode, FileRange range);
+  /// Gives `range` written blocks of zeroes where it has none.
+  Result<void> FillWithZeroes(LiveInode& inode, FileRange range)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
+  Result<void> FillStep(FileEdit& edit, FileRange step);
 
   Result<void> ForgetSharing(LiveInode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
 

@@ -51,17 +51,20 @@ Result<void> FileData::ForgetSharing(LiveInode& inode) {
   });
 }
 
+// Waits for nobody where nothing is shared.
+Result<void> FileData::UnshareBlocks(const OpContext& op, LiveInode& inode, FileRange range) {
+  HOLDFAST_ASSIGN(const std::vector<FileRange> shared, SharedParts(inode, range));
+  if (shared.empty()) return {};
+  absl::MutexLock layout(&inode.layout.layout_lock());
+  HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, {shared.front().start, shared.back().end}));
+  return CopyShared(inode, shared, &broken);
+}
+
 Result<void> FileData::Unshare(const OpContext& op, LiveInode& inode, ByteSpan span,
                                bool keep_size) {
   HOLDFAST_ASSIGN(const FileState state, Survey(inode));
   if (state.may_share) {
-    HOLDFAST_ASSIGN(const std::vector<FileRange> shared, SharedParts(inode, span.blocks()));
-    if (!shared.empty()) {
-      const FileRange range{shared.front().start, shared.back().end};
-      absl::MutexLock layout(&inode.layout.layout_lock());
-      HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, range));
-      HOLDFAST_TRY(CopyShared(inode, shared, &broken));
-    }
+    HOLDFAST_TRY(UnshareBlocks(op, inode, span.blocks()));
     if (span.offset == 0 && span.end >= state.size) HOLDFAST_TRY(ForgetSharing(inode));
   }
   return Preallocate(op, inode, span, keep_size);

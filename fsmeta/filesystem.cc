@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "fsmeta/attribute_change.h"
+#include "fsmeta/direct_access.h"
 #include "fsmeta/file_data.h"
 #include "fsmeta/inode_eviction.h"
 #include "fsmeta/namespace.h"
@@ -20,6 +21,7 @@ Result<std::unique_ptr<Filesystem>> Filesystem::Mount(std::unique_ptr<Region> re
   filesystem->xattrs_ = std::make_unique<Xattrs>(volume);
   filesystem->names_ = std::make_unique<Namespace>(volume);
   filesystem->data_ = std::make_unique<FileData>(volume);
+  filesystem->direct_ = std::make_unique<DirectAccess>(volume);
   return filesystem;
 }
 

@@ -20,6 +20,7 @@
 
 namespace holdfast::fsmeta {
 
+class DirectAccess;
 class Namespace;
 class FileData;
 class Xattrs;
@@ -126,12 +127,16 @@ class Filesystem {
   Result<std::vector<LayoutPiece>> Layout(Ino ino, uint64_t offset, uint64_t length, size_t max);
   Result<void> Fsync(Ino ino, bool data_only);
 
+  /// Leases, layouts under them and pins, for clients that map blocks themselves.
+  DirectAccess& direct() { return *direct_; }
+
  private:
   Filesystem() = default;
   std::unique_ptr<Volume> volume_;
   std::unique_ptr<Xattrs> xattrs_;
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<FileData> data_;
+  std::unique_ptr<DirectAccess> direct_;
 };
 
 }  // namespace holdfast::fsmeta

@@ -15,6 +15,9 @@ int HoldfastMain(const Arguments& arguments, const Streams& streams) {
   AddInfoCommand(app, chosen);
   AddFailCommand(app, chosen);
   AddOwnerCommand(app, chosen);
+  AddHoldCommands(app, chosen);
+  AddBusyCommand(app, chosen);
+  AddPagesCommand(app, chosen);
   AddDumpCommand(app, chosen);
   if (const auto stop = Parse(app, arguments, streams)) return *stop;
   return Finish(streams, kName, chosen(streams.out));

@@ -30,6 +30,12 @@ void AddInfoCommand(CLI::App& app, Action& chosen);
 void AddFailCommand(CLI::App& app, Action& chosen);
 /// owner
 void AddOwnerCommand(CLI::App& app, Action& chosen);
+/// lease, pin
+void AddHoldCommands(CLI::App& app, Action& chosen);
+/// busy
+void AddBusyCommand(CLI::App& app, Action& chosen);
+/// pages
+void AddPagesCommand(CLI::App& app, Action& chosen);
 /// dump
 void AddDumpCommand(CLI::App& app, Action& chosen);
 

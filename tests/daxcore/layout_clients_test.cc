@@ -178,17 +178,17 @@ TEST_F(LayoutClientsTest, LimitsPerProcessAreKeptAndNothingChanges) {
   MustLease(*a_, Client(1), Blocks(0, 1));
   const LeaseId lease = MustLease(*b_, Client(1), Blocks(0, 1));
   const auto third = Lease(*a_, {Client(1), Blocks(0, 1)}, attempt);
-  EXPECT_EQ(third.error().code, EAGAIN);
+  EXPECT_EQ(third.error().code, ENOSPC);
   EXPECT_FALSE(third.error().blocked());
   EXPECT_THAT(third.error().message, HasSubstr("100001"));
   EXPECT_TRUE(Lease(*a_, {Client(2), Blocks(0, 1)}, attempt)) << "another process";
   ASSERT_TRUE(manager_->Return(*b_, SessionId(1), lease, kWholeFile));
   EXPECT_TRUE(Lease(*a_, {Client(1), Blocks(0, 1)}, attempt)) << "given back is free again";
 
-  EXPECT_EQ(Pin(*a_, Client(1), Blocks(0, 9)).error().code, EAGAIN) << "too many blocks";
+  EXPECT_EQ(Pin(*a_, Client(1), Blocks(0, 9)).error().code, ENOSPC) << "too many blocks";
   MustPin(*a_, Client(1), Blocks(0, 4));
   const PinId pin = MustPin(*a_, Client(1), Blocks(0, 4));
-  EXPECT_EQ(Pin(*a_, Client(1), Blocks(0, 1)).error().code, EAGAIN) << "too many pins";
+  EXPECT_EQ(Pin(*a_, Client(1), Blocks(0, 1)).error().code, ENOSPC) << "too many pins";
   EXPECT_EQ(References(1000), 2U);
   ASSERT_TRUE(manager_->Unpin(*a_, SessionId(1), pin));
   EXPECT_TRUE(Pin(*a_, Client(1), Blocks(0, 4)));
