@@ -124,6 +124,11 @@ void Mutex::LockWhen(const Condition& condition) {
   Await(condition);
 }
 
+bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
+  Lock();
+  return AwaitWithTimeout(condition, timeout);
+}
+
 void CondVar::Wait(Mutex* mutex) {
   static auto* const original = Original<void(CondVar*, Mutex*)>("7CondVar4WaitEPNS0_5MutexE");
   const Unlocked unlocked(mutex);

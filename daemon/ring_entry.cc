@@ -45,6 +45,8 @@ Result<std::span<std::byte>> RingEntry::Message() {
   fuse_in_header in;
   std::memcpy(&in, header().in_out, sizeof(in));
   id_ = header().entry.commit_id;
+  operation_ = in.opcode;
+  node_ = in.nodeid;
   caller_ = static_cast<pid_t>(in.pid);
   const size_t payload = header().entry.payload_size;
   const size_t around = sizeof(in) + payload;

@@ -36,6 +36,10 @@ class RingEntry {
   daxcore::Result<std::span<std::byte>> Message();
   /// The request's id; valid after Message.
   uint64_t id() const { return id_; }
+  /// FUSE_...; valid after Message.
+  uint32_t operation() const { return operation_; }
+  /// The inode it is about; valid after Message.
+  uint64_t node() const { return node_; }
   /// The thread that waits for the answer, 0 if it cannot be told; valid after Message.
   pid_t caller() const { return caller_; }
 
@@ -55,6 +59,8 @@ class RingEntry {
   const size_t payload_size_;
   const iovec pieces_[2];
   uint64_t id_ = 0;
+  uint32_t operation_ = 0;
+  uint64_t node_ = 0;
   pid_t caller_ = 0;
 };
 

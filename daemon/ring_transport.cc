@@ -26,6 +26,9 @@ using daxcore::Result;
 // One that is older belongs to a request that had ended before it came.
 constexpr size_t kEarlyInterrupts = 64;
 constexpr size_t kPage = 4096;
+// Ids of our own, which no request of the kernel reaches; even, as its own are.
+constexpr uint64_t kNudgeId = uint64_t{1} << 63;
+constexpr uint64_t kIdStep = 2;
 constexpr char kSwitch[] = "/sys/module/fuse/parameters/enable_uring";
 
 fuse_out_header HeaderOf(std::span<const iovec> message) {
@@ -53,7 +56,7 @@ RingTransport::RingTransport(int device, unsigned workers_per_cpu, Handler handl
 
 ssize_t RingTransport::Receive(void* buffer, size_t size) {
   const ssize_t received = read(device_, buffer, size);
-  if (!settling_ ||
+  if (!settling_.load() ||
       received < static_cast<ssize_t>(sizeof(fuse_in_header) + sizeof(fuse_init_in))) {
     return received;
   }
@@ -69,7 +72,7 @@ ssize_t RingTransport::Receive(void* buffer, size_t size) {
 
 ssize_t RingTransport::Send(std::span<const iovec> message) {
   const fuse_out_header header = HeaderOf(message);
-  if (settling_ && header.unique == init_id_) return AnswerInit(message);
+  if (settling_.load() && header.unique == init_id_) return AnswerInit(message);
   if (header.unique == 0 || !on_.load(std::memory_order_relaxed)) return SendToDevice(message);
   if ((header.unique & kInterruptBit) != 0) {
     const ssize_t sent = SendToDevice(message);
@@ -90,7 +93,7 @@ ssize_t RingTransport::SendToDevice(std::span<const iovec> message) {
 // The kernel holds back all requests from INIT's answer on until every queue has an entry, so all
 // that can fail is done before it; a failure after it makes the kernel go on over the device.
 ssize_t RingTransport::AnswerInit(std::span<const iovec> message) {
-  settling_ = false;
+  settling_.store(false);
   outcome_ = Agree(message);
   if (!outcome_) {
     workers_.clear();
@@ -199,6 +202,19 @@ void RingTransport::Keep(RingEntry& entry, absl::FunctionRef<void()> kept) {
 void RingTransport::CannotKeep(uint64_t id, const daxcore::Error& why) {
   spdlog::warn("a waiting request is interrupted, there is no room for more: {}", why.Text());
   Interrupt(id);
+}
+
+// The kernel answers FUSE_NOTIFY_RETRIEVE, here for no bytes of the file, with a request.
+void RingTransport::Nudge(uint64_t node) {
+  fuse_notify_retrieve_out retrieve{};
+  retrieve.notify_unique = kNudgeId + nudges_.fetch_add(1, std::memory_order_relaxed) * kIdStep;
+  retrieve.nodeid = node;
+  fuse_out_header header{};
+  header.len = sizeof(header) + sizeof(retrieve);
+  header.error = FUSE_NOTIFY_RETRIEVE;
+  const std::array<iovec, 2> message = {{{&header, sizeof(header)}, {&retrieve, sizeof(retrieve)}}};
+  // Of another kind of inode, or of one that is just being forgotten, the kernel wants nothing.
+  if (SendToDevice(message) < 0) spdlog::debug("nudging by inode {}: {}", node, strerror(errno));
 }
 
 // libfuse did not know the request and asks the kernel to repeat the interrupt; but the kernel

@@ -61,6 +61,10 @@ class RingTransport {
   /// For workers: there is no memory for another entry, so this request cannot wait. It is
   /// interrupted (EINTR), for the queue must not run dry.
   void CannotKeep(uint64_t id, const daxcore::Error& why);
+  /// For workers, which registered an entry: makes the kernel send a request that means nothing to
+  /// the queue of the CPU that this runs on, so that its commit fetches what is queued there.
+  /// `node`: a regular file that the kernel knows.
+  void Nudge(uint64_t node);
 
  private:
   ssize_t SendToDevice(std::span<const iovec> message);
@@ -80,14 +84,17 @@ class RingTransport {
 
   size_t queues_ = 0;
 
-  // Of INIT; the loop over the device has one thread until it is answered.
-  bool settling_ = true;
+  // INIT is not answered yet: until then nothing else comes or goes, and the rest belongs to the
+  // thread that handles it.
+  std::atomic<bool> settling_{true};
   bool offered_ = false;
   uint64_t init_id_ = 0;
 
   std::atomic<bool> on_{false};  // requests may come over rings
   absl::Notification settled_;
   daxcore::Result<void> outcome_;  // written before settled_
+
+  std::atomic<uint64_t> nudges_{0};
 
   absl::Mutex mutex_;
   absl::flat_hash_map<uint64_t, RingEntry*> kept_ ABSL_GUARDED_BY(mutex_);

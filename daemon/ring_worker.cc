@@ -180,6 +180,10 @@ void RingWorker::Serve(RingEntry& entry) {
     entry.AnswerError(message.error().code);
     return Submit(entry, RingCommandCode::kCommitAndFetch);
   }
+  if (entry.operation() == FUSE_NOTIFY_REPLY) {  // of Nudge: only its commit matters
+    entry.AnswerError(0);
+    return Submit(entry, RingCommandCode::kCommitAndFetch);
+  }
   answered_ = false;
   serving_ = &entry;
   serving_id_.store(entry.id(), std::memory_order_release);
@@ -194,10 +198,17 @@ void RingWorker::Serve(RingEntry& entry) {
 // The transport's lock is what other threads' answers take: from now on they find the request, or
 // have found it already, among those that are kept.
 void RingWorker::Keep(RingEntry& entry) {
+  const uint64_t node = entry.node();  // once it is kept, it may be answered any time
+  const uint64_t id = entry.id();
   ++kept_;
   transport_.Keep(entry, [this] { serving_id_.store(0, std::memory_order_release); });
   if (kept_ < entries_.size()) return;
-  if (auto added = AddEntry(); !added) transport_.CannotKeep(entry.id(), added.error());
+  if (auto added = AddEntry(); !added) {
+    return transport_.CannotKeep(id, added.error());
+  }
+  // A new entry is not given what has queued up meanwhile: only a commit fetches that.
+  io_uring_submit(&ring_);
+  transport_.Nudge(node);
 }
 
 RingEntry* RingWorker::Serving(uint64_t id) const {

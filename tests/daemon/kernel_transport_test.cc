@@ -190,16 +190,19 @@ class KernelTransport : public testing::TestWithParam<TransportChoice> {
       EXPECT_TRUE(volume().layouts().Unpin(inode->layout, daxcore::SessionId(1), pin));
     }
   }
-  bool AwaitParked(size_t count) {
+  testing::AssertionResult AwaitParked(size_t count) {
     for (const auto end = std::chrono::steady_clock::now() + kLongEnough;
          service_->parking_lot().size() != count;) {
-      if (std::chrono::steady_clock::now() > end) return false;
+      if (std::chrono::steady_clock::now() > end) {
+        return testing::AssertionFailure() << service_->parking_lot().size() << " are parked";
+      }
       std::this_thread::sleep_for(1ms);
     }
-    return true;
+    return testing::AssertionSuccess();
   }
-  static Client Truncate(const std::string& interval, const std::vector<std::string>& files) {
-    std::vector<std::string> words = {"python3", "-c", kTruncate, interval};
+  static Client Truncate(const std::string& interval, const std::vector<std::string>& files,
+                         std::vector<std::string> words = {}) {
+    words.insert(words.end(), {"python3", "-c", kTruncate, interval});
     words.insert(words.end(), files.begin(), files.end());
     return Client(std::move(words));
   }
@@ -259,6 +262,27 @@ TEST_P(KernelTransport, L5_NoSignalIsLostWheneverItComes) {
         << interval;
   }
   EXPECT_EQ(Shell("stat -c %s " + file), "8192");
+}
+
+// All threads of a CPU are busy, more requests queue up in the kernel, and then all have to wait:
+// making room for more must also fetch what is queued.
+TEST_P(KernelTransport, L3_RequestsThatQueuedUpBehindOnesThatWaitAreServed) {
+  constexpr size_t kBusy = 8;  // more than there are threads
+  constexpr size_t kAll = 20;
+  std::vector<std::string> files;
+  std::vector<fsmeta::InodeRef> busy;
+  for (size_t i = 0; i < kAll; ++i) {
+    files.push_back(MakePinned("f" + std::to_string(i)));
+    if (i >= kBusy) continue;
+    busy.push_back(volume().live().Get(daxcore::Ino(std::stoull(Shell("stat -c %i " + files[i])))));
+    busy.back()->layout.layout_lock().WriterLock();
+  }
+  Client waiting = Truncate("0", files, {"taskset", "-c", "0"});
+  std::this_thread::sleep_for(500ms);
+  for (const fsmeta::InodeRef& inode : busy) inode->layout.layout_lock().WriterUnlock();
+  EXPECT_TRUE(AwaitParked(kAll));
+  UnpinAll();
+  EXPECT_EQ(waiting.Output(), Repeated("0", kAll));
 }
 
 TEST_P(KernelTransport, L3_AThousandRequestsThatWaitStopNobody) {
