@@ -33,6 +33,12 @@ std::unexpected<Error> FailPmem2(int code, const char* what, const std::string& 
               absl::StrCat(what, " ", path, ": ", pmem2_errormsg()));
 }
 
+std::unexpected<Error> FailWrongKind(const std::string& path) {
+  return Fail(EINVAL,
+              absl::StrCat(path, " cannot be a region: it is neither a devdax device nor a ",
+                           "plain file"));
+}
+
 const char* GranularityName(pmem2_granularity g) {
   switch (g) {
     case PMEM2_GRANULARITY_BYTE:
@@ -75,8 +81,7 @@ Result<int> OpenLocked(const std::string& path, const RegionOptions& options, st
                                "mount a file system of it with -o dax and use a file there"));
     }
     if (!S_ISREG(file->st_mode) && !S_ISCHR(file->st_mode)) {
-      return Fail(EINVAL, absl::StrCat(path, " cannot be a region: it is neither a devdax device ",
-                                       "nor a plain file"));
+      return FailWrongKind(path);
     }
     if (!(options.read_only && options.ignore_owner)) {
       HOLDFAST_TRY(LockFile(fd, path, !options.read_only, options.owner_wait));
@@ -116,6 +121,7 @@ Result<std::unique_ptr<Region>> Region::Open(const std::string& path,
   size_t size = 0;
   int code = pmem2_source_from_fd(&region->source_->source, fd);
   if (code == 0) code = pmem2_source_size(region->source_->source, &size);
+  if (code != 0 && S_ISCHR(file.st_mode)) return FailWrongKind(path);
   if (code != 0) return FailPmem2(code, "cannot use region", path);
   region->size_ = AlignDown(size, kBlockSize);
   if (region->size_ == 0) {

@@ -341,7 +341,8 @@ Result<Json> DumpTree(CheckImage& image, std::string_view name) {
     HOLDFAST_ASSIGN(const TreeRoot root, FindRoot(image, tree.kind, owner));
     return DumpNodes(image, {tree.kind, owner, "tree", std::string(name)}, root);
   }
-  return Fail(EINVAL, "there is no tree " + std::string(name) +
+  return Fail(EINVAL, (name.empty() ? "dump tree needs a name" : "there is no tree ") +
+                          std::string(name) +
                           ": name refcounts:GROUP, reverse-map:GROUP, extents:INODE or "
                           "directory:INODE");
 }

@@ -102,8 +102,9 @@ int FsckMain(const Arguments& arguments, const Streams& streams) {
   app.footer("Exit codes: 0 clean, 4 errors found, 8 not checked, 16 usage.");
   app.add_option("REGION", options.region, "device or file made by mkfs.holdfast")->required();
   bool ignored = false;
-  app.add_flag("-n", ignored, "only report (what this version always does)");
-  app.add_flag("-p,-a,-y", options.repair, "as fsck(8) asks for repair: says if it was needed");
+  auto* report = app.add_flag("-n", ignored, "only report (what this version always does)");
+  app.add_flag("-p,-a,-y", options.repair, "as fsck(8) asks for repair: says if it was needed")
+      ->excludes(report);
   app.add_flag("-f", ignored, "check even if it seems clean (always done)");
   app.add_flag("-v,--verbose", options.verbose, "more counts");
   app.add_flag("--json", options.json, "one JSON object");

@@ -44,8 +44,16 @@ constexpr RangeCommand kCommands[] = {
      HOLDFAST_IOC_UNSHARE, false, false},
 };
 
+// fallocate(2) would change a file of any filesystem, and a path is easily off by a letter.
+Result<void> RequireMount(const MountFile& file, const RangeCommand& command) {
+  holdfast_layout layout{};
+  layout.size = sizeof(layout);
+  return file.Control(HOLDFAST_IOC_LAYOUT, &layout, command.name);
+}
+
 Result<void> Fallocate(const MountFile& file, const RangeCommand& command,
                        const RangeOptions& options) {
+  HOLDFAST_TRY(RequireMount(file, command));
   constexpr uint64_t kMost = uint64_t{1} << 60;
   if (options.offset > kMost || options.length > kMost) {
     return FailOnFile(EFBIG, command.name, options.file);

@@ -39,6 +39,11 @@ check "space comes back" eval '(($(used_blocks) <= before + 16))'
 
 echo "-- ranges, each also done to a copy by hand"
 zero_model() { dd if=/dev/zero of="$scratch/model" bs=1 seek="$1" count="$2" conv=notrunc status=none; }
+check "holdfast punch, zero and allocate" eval '
+  holdfast punch --offset 5000 --length 64K "$mnt/file" && zero_model 5000 65536 &&
+  holdfast zero --offset 256K --length 64K "$mnt/file" && zero_model 262144 65536 &&
+  holdfast allocate --offset 32M --length 64K --keep-size "$mnt/file"'
+check "do what they say" cmp "$mnt/file" "$scratch/model"
 check "punch" fallocate --punch-hole --offset 1000000 --length 100001 "$mnt/file"
 zero_model 1000000 100001
 check "reads zero there and nowhere else" cmp "$mnt/file" "$scratch/model"

@@ -57,6 +57,12 @@ TEST_F(FsckTest, FstabPassOfACleanFilesystemIsZero) {
   }
 }
 
+TEST_F(FsckTest, ReportingAndRepairingExcludeEachOther) {
+  const ToolRun run = Fsck({"-n", "-y", path_});
+  EXPECT_EQ(run.code, 16);
+  EXPECT_THAT(run.err, HasSubstr("-n"));
+}
+
 TEST_F(FsckTest, DamageIsFour) {
   Damage();
   const ToolRun run = Fsck({"-n", path_});
