@@ -3,28 +3,58 @@
 
 set(HOLDFAST_TEST_PREFIX "" CACHE STRING "Put before every test's name, to tell builds apart")
 
+# holdfast_test_code(TARGET): in a cold build the compilers take most of the time, and most of that
+# for tests.
+function(holdfast_test_code target)
+  if(HOLDFAST_COLD_BUILD)
+    set_target_properties(${target} PROPERTIES HOLDFAST_UNOPTIMIZED ON)
+    target_compile_options(${target} PRIVATE -O0 -g1)
+  endif()
+  holdfast_precompile(${target} <gmock/gmock.h> <gtest/gtest.h>)
+endfunction()
+
+# holdfast_keep_threaded(SOURCES): TSan finds nothing in what one thread does alone, so its build has
+# only the test files that start threads; not those that provoke SIGBUS, which TSan delivers late.
+function(holdfast_keep_threaded variable)
+  foreach(source IN LISTS ${variable})
+    file(STRINGS "${source}" threads REGEX "std::thread" LIMIT_COUNT 1)
+    if(source MATCHES "_test\\.cc$" AND (NOT threads OR source MATCHES "/sigbus_test"))
+      list(REMOVE_ITEM ${variable} "${source}")
+    endif()
+  endforeach()
+  set(${variable} "${${variable}}" PARENT_SCOPE)
+endfunction()
+
 # holdfast_layer_tests(LAYER DEPS TARGET...): LAYER/*_test.cc as one GoogleTest program.
 function(holdfast_layer_tests layer)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${layer}/*.cc")
+  set(labels ${layer})
+  if(HOLDFAST_SANITIZE STREQUAL "thread")
+    holdfast_keep_threaded(sources)
+    set(labels threads)
+  endif()
   if(NOT sources)
     return()
   endif()
   holdfast_executable(${layer}_tests ${sources})
   target_link_libraries(${layer}_tests PRIVATE holdfast_test_support ${ARG_DEPS})
+  holdfast_test_code(${layer}_tests)
   gtest_discover_tests(${layer}_tests
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     TEST_PREFIX "${HOLDFAST_TEST_PREFIX}${layer}."
-    PROPERTIES LABELS ${layer} TIMEOUT 300)
+    PROPERTIES LABELS ${labels} TIMEOUT 300)
 endfunction()
 
 # holdfast_script_tests(FOLDER): FOLDER/*_test.sh and *_test.py, one test each, told by
 # HOLDFAST_BIN_DIR where the built programs are. Exit code 77 means skipped. A line
-#   # ctest: timeout=SECONDS parallel
-# in the script sets its time limit (default 300); without `parallel` it runs alone, since most of
-# them mount and use the machine's memory. With `transports` it becomes two tests, told by
-# HOLDFAST_TRANSPORT how requests are to come: over /dev/fuse, and over io_uring.
+#   # ctest: timeout=SECONDS parallel once transports
+# in the script sets its time limit (default 300). Without `parallel` no other script runs beside it,
+# since most of them mount and use the machine's memory. With `once` it runs in the default build
+# only. With `transports` it becomes two tests there, told by HOLDFAST_TRANSPORT how requests are to
+# come: over /dev/fuse, and over io_uring; builds with sanitizers, which are slow, take what the
+# daemon would choose.
 function(holdfast_script_tests folder)
   file(GLOB scripts CONFIGURE_DEPENDS
     "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.sh"
@@ -32,16 +62,19 @@ function(holdfast_script_tests folder)
   foreach(script IN LISTS scripts)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${script}")
     file(STRINGS "${script}" settings REGEX "^# ctest:")
+    if(settings MATCHES "once" AND HOLDFAST_SANITIZE)
+      continue()
+    endif()
     set(timeout 300)
     if(settings MATCHES "timeout=([0-9]+)")
       set(timeout ${CMAKE_MATCH_1})
     endif()
-    set(serial TRUE)
+    set(alone RESOURCE_LOCK mounts)
     if(settings MATCHES "parallel")
-      set(serial FALSE)
+      set(alone "")
     endif()
     set(transports auto)
-    if(settings MATCHES "transports")
+    if(settings MATCHES "transports" AND NOT HOLDFAST_SANITIZE)
       set(transports fuse io_uring)
     endif()
     set(interpreter bash)
@@ -56,7 +89,7 @@ function(holdfast_script_tests folder)
       endif()
       add_test(NAME ${name} COMMAND ${interpreter} "${script}")
       set_tests_properties(${name} PROPERTIES
-        LABELS ${folder} TIMEOUT ${timeout} RUN_SERIAL ${serial} SKIP_RETURN_CODE 77
+        LABELS ${folder} TIMEOUT ${timeout} ${alone} SKIP_RETURN_CODE 77
         ENVIRONMENT "HOLDFAST_BIN_DIR=${PROJECT_BINARY_DIR}/bin;HOLDFAST_TRANSPORT=${transport}")
     endforeach()
   endforeach()

@@ -19,6 +19,9 @@ const char* __tsan_default_options() {
   return SYMBOLIZER ":halt_on_error=1:second_deadlock_stack=1";
 }
 
+// Tests compare what programs say on stderr.
+const char* __lsan_default_options() { return "print_suppressions=0"; }
+
 // libpmem2 1.12 loses two small objects at each pmem2_map_delete.
 const char* __lsan_default_suppressions() { return "leak:libpmem2.so\n"; }
 

@@ -18,9 +18,9 @@ TEST(WorkerPool, StartsNoThreadBeforeThereIsWork) {
 }
 
 TEST(WorkerPool, RunsJobsSideBySideUpToItsLimit) {
-  WorkerPool pool(3);
   absl::BlockingCounter all_in(3);
   absl::Notification leave;
+  WorkerPool pool(3);  // ends first: its jobs use what is above
   for (int i = 0; i < 3; ++i) {
     pool.Post([&] {
       all_in.DecrementCount();

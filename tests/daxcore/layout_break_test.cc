@@ -18,10 +18,10 @@ using ::testing::IsEmpty;
 using LayoutBreakTest = LayoutTest;
 
 TEST_F(LayoutBreakTest, L1_WriteRecallsLeasesThatItCollidesWith) {
+  int woken = 0;
   const LeaseId near = MustLease(*a_, Client(1), Blocks(0, 10));
   MustLease(*a_, Client(2), Blocks(10, 20));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(5, 6), attempt, BreakReason::kWrite), &woken));
   EXPECT_THAT(events_.lines, ElementsAre("recall 1 1 5-6 45000"));
   ASSERT_TRUE(manager_->Return(*a_, SessionId(1), near, kWholeFile));
@@ -44,11 +44,11 @@ TEST_F(LayoutBreakTest, L1_WriteSparesTheWritersOwnLease) {
 }
 
 TEST_F(LayoutBreakTest, L1_UnmapRecallsAndWaitsUntilNoPageIsBusy) {
+  int woken = 0;
   const LeaseId lease = MustLease(*a_, Client(1), Blocks(0, 10));
   ASSERT_TRUE(Map(*a_, Client(1), lease, Blocks(0, 10)));
   const PinId pin = MustPin(*a_, Client(2), Blocks(3, 4));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(0, 10), attempt), &woken));
   ASSERT_TRUE(manager_->Return(*a_, SessionId(1), lease, kWholeFile));
   EXPECT_EQ(woken, 1);
@@ -99,10 +99,10 @@ TEST_F(LayoutBreakTest, L2_NothingCanBePinnedBetweenScanAndChange) {
 }
 
 TEST_F(LayoutBreakTest, L3_WaitsForTheFirstBusyPageInIndexOrder) {
+  int woken = 0;
   const PinId later = MustPin(*a_, Client(1), Blocks(7, 8));
   const PinId first = MustPin(*a_, Client(1), Blocks(3, 4));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(0, 64), attempt), &woken));
   ASSERT_TRUE(manager_->Unpin(*a_, SessionId(1), later));
   EXPECT_EQ(woken, 0) << "it waits for that page";
@@ -112,9 +112,9 @@ TEST_F(LayoutBreakTest, L3_WaitsForTheFirstBusyPageInIndexOrder) {
 }
 
 TEST_F(LayoutBreakTest, L3_EveryRunStartsAgainFromThePages) {
+  int woken = 0;
   const PinId first = MustPin(*a_, Client(1), Blocks(5, 6));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(0, 64), attempt), &woken));
   const PinId lower = MustPin(*a_, Client(1), Blocks(2, 3));  // while no lock is held
   ASSERT_TRUE(manager_->Unpin(*a_, SessionId(1), first));
@@ -126,21 +126,21 @@ TEST_F(LayoutBreakTest, L3_EveryRunStartsAgainFromThePages) {
 }
 
 TEST_F(LayoutBreakTest, L3_RecallsBeforeItWaitsForPages) {
+  int woken = 0;
   const LeaseId lease = MustLease(*a_, Client(1), Blocks(0, 4));
   ASSERT_TRUE(Map(*a_, Client(1), lease, Blocks(0, 4)));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(0, 64), attempt), &woken));
   // Its holder keeps the page busy: untold, it would for ever.
   EXPECT_EQ(events_.lines.size(), 1U);
 }
 
 TEST_F(LayoutBreakTest, L3_AChangeBetweenTheRunAndTheWaitIsNotMissed) {
+  int woken = 0;
   const PinId pin = MustPin(*a_, Client(1), Blocks(5, 6));
   BreakAttempt attempt;
   const auto blocked = Break(*a_, Blocks(0, 64), attempt);
   ASSERT_TRUE(manager_->Unpin(*a_, SessionId(1), pin));
-  int woken = 0;
   ASSERT_TRUE(Park(blocked, &woken));
   EXPECT_EQ(woken, 1) << "at once";
   const LeaseId lease = MustLease(*b_, Client(1), Blocks(0, 1));
@@ -152,9 +152,9 @@ TEST_F(LayoutBreakTest, L3_AChangeBetweenTheRunAndTheWaitIsNotMissed) {
 
 // A client that pins its pages one at a time, while a truncate waits, can finish and unpin.
 TEST_F(LayoutBreakTest, L4_APagewisePinnerFinishesWhileATruncateWaits) {
+  int woken = 0;
   std::vector<PinId> pins = {MustPin(*a_, Client(1), Blocks(0, 1))};
   BreakAttempt truncate("truncate", 1);
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, kWholeFile, truncate), &woken));
   for (uint64_t i = 1; i < 64; ++i) pins.push_back(MustPin(*a_, Client(1), Blocks(i, i + 1)));
   const LeaseId lease = MustLease(*a_, Client(1), Blocks(0, 64));
@@ -166,9 +166,9 @@ TEST_F(LayoutBreakTest, L4_APagewisePinnerFinishesWhileATruncateWaits) {
 }
 
 TEST_F(LayoutBreakTest, L4_WhoHoldsNothingWaitsBehindTheBreak) {
+  int woken = 0, lease_woken = 0;
   const LeaseId lease = MustLease(*a_, Client(1), Blocks(0, 10));
   auto truncate = std::make_unique<BreakAttempt>("truncate", 1);
-  int woken = 0, lease_woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(0, 64), *truncate), &woken));
   ASSERT_TRUE(manager_->Return(*a_, SessionId(1), lease, kWholeFile));
   // The one that just gave back cannot snatch it again before the truncate runs.
@@ -183,9 +183,9 @@ TEST_F(LayoutBreakTest, L4_WhoHoldsNothingWaitsBehindTheBreak) {
 }
 
 TEST_F(LayoutBreakTest, L5_AnInterruptedWaitIsEintrAndChangesNothing) {
+  int woken = 0;
   MustPin(*a_, Client(1), Blocks(0, 10));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(0, 64), attempt), &woken));
   attempt.Interrupt();
   const auto result = Break(*a_, Blocks(0, 64), attempt);
@@ -237,10 +237,10 @@ class BreakTwoTest : public LayoutTest {
 };
 
 TEST_F(BreakTwoTest, L8_OppositeReflinksBothEnd) {
+  int woken_there = 0, woken_back = 0;
   const PinId in_a = MustPin(*a_, Client(1), Blocks(0, 1));
   const PinId in_b = MustPin(*b_, Client(2), Blocks(0, 1));
   BreakAttempt there, back;
-  int woken_there = 0, woken_back = 0;
   ASSERT_TRUE(Park(Reflink(*a_, *b_, there), &woken_there));
   ASSERT_TRUE(Park(Reflink(*b_, *a_, back), &woken_back)) << "the other holds no lock";
   ASSERT_TRUE(manager_->Unpin(*a_, SessionId(1), in_a));
@@ -253,10 +253,10 @@ TEST_F(BreakTwoTest, L8_OppositeReflinksBothEnd) {
 }
 
 TEST_F(BreakTwoTest, L8_ABusySecondStartsBothAgain) {
+  int woken = 0;
   const LeaseId source = MustLease(*a_, Client(1), Blocks(0, 64));
   const PinId target = MustPin(*b_, Client(2), Blocks(0, 1));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Reflink(*a_, *b_, attempt), &woken));
   ASSERT_TRUE(manager_->Return(*a_, SessionId(1), source, kWholeFile));
   EXPECT_EQ(woken, 1);
@@ -272,9 +272,9 @@ TEST_F(BreakTwoTest, L8_ABusySecondStartsBothAgain) {
 }
 
 TEST_F(BreakTwoTest, L8_WaitingForTheSecondReachesTheBusyTimeout) {
+  int woken = 0;
   MustPin(*b_, Client(2), Blocks(0, 3));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Reflink(*a_, *b_, attempt), &woken));
   timer_.Advance(seconds(10));
   EXPECT_FALSE(Reflink(*a_, *b_, attempt)) << "a run in between does not start the clock again";
@@ -307,11 +307,11 @@ TEST_F(LayoutBreakTest, L9_AnUntouchedInodeCostsNothing) {
 }
 
 TEST_F(LayoutBreakTest, L10_TheBreakOfADyingInodeIgnoresInterrupts) {
+  int woken = 0;
   MustPin(*a_, Client(1), Blocks(0, 10));
   BreakAttempt eviction;
   eviction.IgnoreInterrupts();
   eviction.Interrupt();
-  int woken = 0;
   EXPECT_TRUE(Park(Break(*a_, kWholeFile, eviction), &woken)) << "waits all the same";
   manager_->CloseSession(*a_, SessionId(1));
   EXPECT_EQ(woken, 1);
@@ -329,10 +329,10 @@ TEST_F(LayoutBreakTest, L10_AnEvictionThatMayNotBlockQuarantinesAtOnce) {
 }
 
 TEST_F(LayoutBreakTest, L14_WaitBlocksForAsLongAsItTakes) {
+  int woken = 0;
   Make({.busy_policy = BusyPolicy::kWait, .busy_timeout = seconds(1)});
   MustPin(*a_, Client(1), Blocks(0, 1));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, kWholeFile, attempt), &woken));
   timer_.Advance(std::chrono::hours(24));
   EXPECT_EQ(woken, 0);
@@ -342,11 +342,11 @@ TEST_F(LayoutBreakTest, L14_WaitBlocksForAsLongAsItTakes) {
 }
 
 TEST_F(LayoutBreakTest, L14_QuarantineWaitsItsTimeAndNamesWhatIsBusy) {
+  int woken = 0;
   MustPin(*a_, Client(1), Blocks(3, 5));
   MustPin(*a_, Client(2), Blocks(5, 6));
   MustPin(*a_, Client(3), Blocks(60, 64));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(4, 64), attempt), &woken));
   timer_.Advance(milliseconds(29'999));
   EXPECT_EQ(woken, 0);
@@ -361,10 +361,10 @@ TEST_F(LayoutBreakTest, L14_QuarantineWaitsItsTimeAndNamesWhatIsBusy) {
 }
 
 TEST_F(LayoutBreakTest, L14_ATimeoutOfZeroIsForEver) {
+  int woken = 0;
   Make({.busy_policy = BusyPolicy::kQuarantine, .busy_timeout = milliseconds(0)});
   MustPin(*a_, Client(1), Blocks(0, 1));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, kWholeFile, attempt), &woken));
   timer_.Advance(std::chrono::hours(24));
   EXPECT_TRUE(Break(*a_, kWholeFile, attempt).error().blocked());
@@ -421,9 +421,9 @@ TEST_F(LayoutBreakTest, ManyWaitersWakeByTheirOwnEventOnly) {
 }
 
 TEST_F(LayoutBreakTest, RerunsDoNotPileUpWaits) {
+  int woken = 0;
   MustPin(*a_, Client(1), Blocks(0, 1));
   BreakAttempt attempt;
-  int woken = 0;
   for (int i = 0; i < 10000; ++i) {
     MustPin(*a_, Client(2), Blocks(0, 1));
     ASSERT_TRUE(Park(Break(*a_, kWholeFile, attempt), &woken));

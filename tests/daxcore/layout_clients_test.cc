@@ -202,10 +202,10 @@ TEST_F(LayoutClientsTest, AFailedPinIsNotCharged) {
 }
 
 TEST_F(LayoutClientsTest, SharedLeasesMixExclusiveOnesDoNot) {
+  int woken = 0;
   const LeaseId read = MustLease(*a_, Client(1), Blocks(0, 10));
   const LeaseId write = MustLease(*a_, Client(2), Blocks(0, 10), /*write=*/true);
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(
       Park(Lease(*a_, {Client(3), Blocks(5, 15), false, /*exclusive=*/true}, attempt), &woken));
   EXPECT_EQ(events_.lines.size(), 2U) << "both are asked for it";
@@ -231,10 +231,10 @@ TEST_F(LayoutClientsTest, ALeaseThatWaitsIsInterruptible) {
 }
 
 TEST_F(LayoutClientsTest, AVoidLeaseThatStillMapsHoldsUpAnExclusiveOneForItsTime) {
+  int woken = 0;
   const LeaseId old = MustLease(*a_, Client(1), Blocks(0, 10), false, /*exclusive=*/true);
   ASSERT_TRUE(Map(*a_, Client(1), old, Blocks(0, 10)));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Lease(*a_, {Client(2), Blocks(0, 10)}, attempt), &woken));
   timer_.Advance(seconds(45));
   EXPECT_EQ(woken, 1);

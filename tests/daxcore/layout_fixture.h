@@ -195,7 +195,8 @@ class LayoutTest : public testing::Test {
   std::unique_ptr<InodeLayout> a_, b_;
 };
 
-/// True if `result` is blocked; then `*woken` counts its wake-ups.
+/// True if `result` is blocked; then `*woken` counts its wake-ups. The end of an attempt is one,
+/// too: declare `woken` before it.
 template <typename T>
 bool Park(const Result<T>& result, int* woken) {
   if (result || !result.error().blocked()) return false;

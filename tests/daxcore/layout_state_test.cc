@@ -33,9 +33,9 @@ TEST_F(LayoutStateTest, L13_TheDefaultBreakTimeIs45Seconds) {
 }
 
 TEST_F(LayoutStateTest, L13_ALeaseIsVoidAfterItsBreakTime) {
+  int woken = 0;
   const LeaseId lease = MustLease(*a_, Client(1), Blocks(0, 10));
   BreakAttempt write;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(0, 1), write, BreakReason::kWrite), &woken));
   EXPECT_EQ(StateOf(lease), LeaseState::kRecalled);
   timer_.Advance(milliseconds(44'999));
@@ -49,11 +49,11 @@ TEST_F(LayoutStateTest, L13_ALeaseIsVoidAfterItsBreakTime) {
 }
 
 TEST_F(LayoutStateTest, L13_WhatAVoidLeaseStillMapsIsBusy) {
+  int woken = 0;
   Make({.busy_policy = BusyPolicy::kWait});
   const LeaseId lease = MustLease(*a_, Client(1), Blocks(0, 10));
   ASSERT_TRUE(Map(*a_, Client(1), lease, Blocks(0, 10)));
   BreakAttempt truncate;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, kWholeFile, truncate), &woken));
   timer_.Advance(seconds(45));
   ASSERT_TRUE(Park(Break(*a_, kWholeFile, truncate), &woken)) << "L11 still holds";
@@ -100,9 +100,9 @@ TEST_F(LayoutStateTest, L13_FailWaitsForTheRecallToo) {
 }
 
 TEST_F(LayoutStateTest, L13_GivingBackWhatWasAskedForMakesTheRestGoodAgain) {
+  int woken = 0;
   const LeaseId lease = MustLease(*a_, Client(1), Blocks(0, 10));
   BreakAttempt punch;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(4, 6), punch), &woken));
   ASSERT_TRUE(manager_->Return(*a_, SessionId(1), lease, Blocks(4, 5)));
   EXPECT_EQ(StateOf(lease), LeaseState::kRecalled) << "half of it";

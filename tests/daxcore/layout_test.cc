@@ -168,9 +168,9 @@ TEST_F(LayoutQuestionsTest, PagesShowEntriesWithTheStateOfTheirPages) {
 }
 
 TEST_F(LayoutQuestionsTest, MetricsCountBreaksWaitsAndTimes) {
+  int woken = 0;
   MustPin(*a_, Client(1), Blocks(0, 1));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, kWholeFile, attempt), &woken));
   timer_.Advance(std::chrono::seconds(3));
   manager_->CloseSession(*a_, SessionId(1));
@@ -195,12 +195,12 @@ TEST_F(LayoutQuestionsTest, EvictionDropsEntriesAndLeavesNoTrace) {
 }
 
 TEST_F(LayoutQuestionsTest, AWaitMayOutliveItsInode) {
+  int woken = 0;
   MustPin(*a_, Client(1), Blocks(0, 1));
   auto attempt = std::make_unique<BreakAttempt>();
   auto blocked = Break(*a_, kWholeFile, *attempt);
   manager_->CloseSession(*a_, SessionId(1));
   a_.reset();
-  int woken = 0;
   ASSERT_TRUE(Park(blocked, &woken));
   EXPECT_EQ(woken, 1);
   attempt.reset();

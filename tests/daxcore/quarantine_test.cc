@@ -86,9 +86,9 @@ TEST_F(QuarantineTest, L14_BusyBlocksLeaveTheFileAndComeBackWithTheLastReference
 }
 
 TEST_F(QuarantineTest, L14_NothingIsQuarantinedBeforeTheTimeIsOver) {
+  int woken = 0;
   MustPin(*a_, Client(1), Blocks(10, 12));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(0, 64), attempt), &woken));
   timer_.Advance(seconds(30));
   EXPECT_EQ(woken, 1);
@@ -118,13 +118,13 @@ TEST_F(QuarantineTest, L11_HoldsUntilTheClientsDeathReturnsEverything) {
 }
 
 TEST_F(QuarantineTest, L11_HoldersFromBeforeTheDaemonsStartKeepTheWholeInodeBusy) {
+  int woken = 0;
   const ProcessId survivor{4242, 7};
   store_.holders.emplace(std::pair(uint64_t{10}, 4242), survivor);
   manager_->AdoptHolder(Ino(10), survivor);
   a_ = std::make_unique<InodeLayout>(*manager_, Ino(10));
   EXPECT_FALSE(a_->untouched());
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, Blocks(60, 64), attempt), &woken)) << "it may map anything";
   EXPECT_TRUE(Break(*a_, Blocks(60, 64), attempt, BreakReason::kWrite)) << "but it has no lease";
   timer_.Advance(seconds(30));
@@ -139,13 +139,13 @@ TEST_F(QuarantineTest, L11_HoldersFromBeforeTheDaemonsStartKeepTheWholeInodeBusy
 }
 
 TEST_F(QuarantineTest, L11_AFormerHoldersDeathWakesWhoWaits) {
+  int woken = 0;
   const ProcessId survivor{4242, 7};
   store_.holders.emplace(std::pair(uint64_t{10}, 4242), survivor);
   manager_->AdoptHolder(Ino(10), survivor);
   manager_->AdoptHolder(Ino(10), survivor);  // twice on record is once
   a_ = std::make_unique<InodeLayout>(*manager_, Ino(10));
   BreakAttempt attempt;
-  int woken = 0;
   ASSERT_TRUE(Park(Break(*a_, kWholeFile, attempt), &woken));
   EXPECT_EQ(manager_->Holders().front().kind, HolderInfo::Kind::kFormer);
   timer_.Kill(survivor);

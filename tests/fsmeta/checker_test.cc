@@ -104,13 +104,14 @@ std::function<void(DamagedImage&)> Quarantine(std::function<void(QuarantineBlock
 std::function<void(DamagedImage&)> Bitmap(std::function<void(BitmapBlock&)> change) {
   return [=](DamagedImage& i) { i.Change<BitmapBlock>(i.BitmapOffset(1), change); };
 }
-void SetExtent(InodeSlot& s, const ExtentRecord& extent) {
-  std::memcpy(s.inline_area, &extent, sizeof(extent));
-}
-ExtentRecord FirstExtent(const InodeSlot& s) {
-  ExtentRecord extent;
-  std::memcpy(&extent, s.inline_area, sizeof(extent));
-  return extent;
+std::function<void(DamagedImage&)> FirstExtentOf(uint64_t ino,
+                                                 std::function<void(ExtentRecord&)> change) {
+  return Slot(ino, [=](InodeSlot& s) {
+    ExtentRecord extent;
+    std::memcpy(&extent, s.inline_area, sizeof(extent));
+    change(extent);
+    std::memcpy(s.inline_area, &extent, sizeof(extent));
+  });
 }
 // Offset of reverse-map record `i` in the leaf's body.
 uint64_t* LeafWord(TreeNode& n, size_t record, size_t word) {
@@ -222,78 +223,24 @@ const FieldCase kFieldCases[] = {
     {"SlotInUseUnmarked", Slot(50, [](InodeSlot& s) { s.mode = 0100644; }), "inode 50: in use"},
 
     {"ExtentCount", Slot(3, [](InodeSlot& s) { s.inline_count = 11; }), "11 inline extents"},
-    {"ExtentEmpty",
-     Slot(3,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.length = 0;
-            SetExtent(s, e);
-          }),
-     "is empty"},
-    {"ExtentFlags",
-     Slot(3,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.flags = 2;
-            SetExtent(s, e);
-          }),
-     "unknown flags"},
-    {"ExtentUnwritten",
-     Slot(3,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.flags = 1;
-            SetExtent(s, e);
-          }),
-     "unwritten"},
-    {"ExtentOutside",
-     Slot(3,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.block = ~uint64_t{0};
-            SetExtent(s, e);
-          }),
+    {"ExtentEmpty", FirstExtentOf(3, [](ExtentRecord& e) { e.length = 0; }), "is empty"},
+    {"ExtentFlags", FirstExtentOf(3, [](ExtentRecord& e) { e.flags = 2; }), "unknown flags"},
+    {"ExtentUnwritten", FirstExtentOf(3, [](ExtentRecord& e) { e.flags = 1; }), "unwritten"},
+    {"ExtentOutside", FirstExtentOf(3, [](ExtentRecord& e) { e.block = ~uint64_t{0}; }),
      "outside the filesystem"},
     {"ExtentAcrossGroups",
-     Slot(3,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.block = 500;
-            e.length = 20;
-            SetExtent(s, e);
-          }),
+     FirstExtentOf(3,
+                   [](ExtentRecord& e) {
+                     e.block = 500;
+                     e.length = 20;
+                   }),
      "crosses the end of a group"},
-    {"ExtentTooFar",
-     Slot(3,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.file_block = uint64_t{1} << 50;
-            SetExtent(s, e);
-          }),
+    {"ExtentTooFar", FirstExtentOf(3, [](ExtentRecord& e) { e.file_block = uint64_t{1} << 50; }),
      "past the largest file"},
-    {"ExtentMoved",
-     Slot(3,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.block = 200;
-            SetExtent(s, e);
-          }),
-     "reverse map"},
-    {"ExtentOnSuperblock",
-     Slot(3,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.block = 0;
-            SetExtent(s, e);
-          }),
+    {"ExtentMoved", FirstExtentOf(3, [](ExtentRecord& e) { e.block = 200; }), "reverse map"},
+    {"ExtentOnSuperblock", FirstExtentOf(3, [](ExtentRecord& e) { e.block = 0; }),
      "several owners that may not share: the filesystem, inode 3"},
-    {"InodeFileMoved",
-     Slot(2,
-          [](InodeSlot& s) {
-            auto e = FirstExtent(s);
-            e.block = 300;
-            SetExtent(s, e);
-          }),
+    {"InodeFileMoved", FirstExtentOf(2, [](ExtentRecord& e) { e.block = 300; }),
      "first cluster is not in block 35"},
     {"InodeFileUnsound", [](DamagedImage& i) { i.raw()[i.SlotOffset(2) + 70] ^= std::byte{1}; },
      "inode 2: "},

@@ -4,8 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
 #include <functional>
+#include <span>
 
 #include "tests/fsmeta/space_rig.h"
 #include "tests/support/quiet_log.h"
@@ -78,7 +79,8 @@ class CorruptSlotTest : public testing::Test {
     slot.header.owner = kIno.value();
     slot.data_form = static_cast<uint8_t>(DataForm::kExtents);
     slot.inline_count = static_cast<uint8_t>(records.size());
-    std::memcpy(slot.inline_area, records.data(), records.size() * sizeof(ExtentRecord));
+    std::ranges::copy(std::as_bytes(std::span(records)),
+                      reinterpret_cast<std::byte*>(slot.inline_area));
     return slot;
   }
   // Walking up and down over `slot` comes to an end, with EUCLEAN.

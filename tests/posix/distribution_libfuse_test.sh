@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The daemon built with the distribution's libfuse: mounts and works, without the newer features.
-# ctest: timeout=180
+# ctest: timeout=180 once
 older=$HOLDFAST_BIN_DIR/../distribution/holdfastd
 if [[ ! -x $older ]]; then
   echo "every test runs with the distribution's libfuse here" && exit 0

@@ -3,7 +3,7 @@
 # `cmake --install` as the README tells it, then mkfs, mount -t, fstab, umount and fsck by the names
 # that an administrator types. Installs for real, but into overlays that only this test's mount
 # namespace sees.
-# ctest: timeout=120
+# ctest: timeout=120 once
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(dirname "$HOLDFAST_BIN_DIR")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The README's first command: twice, then after an unmount, as a new user may run it.
-# ctest: timeout=600
+# ctest: timeout=600 once
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 [[ $EUID -eq 0 ]] || exit 77

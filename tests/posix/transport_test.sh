@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # How requests come: what is demanded, what is found, and what happens where io_uring fails.
-# ctest: timeout=60
+# ctest: timeout=60 once
 . "$(dirname "$0")/lib.sh"
 
 transport_told() { holdfast info --json "$mnt" | jq -r .features.transport; }
