@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <thread>
+
 namespace holdfast::daxcore {
 namespace {
 
@@ -52,6 +54,22 @@ TEST(Process, CommandNamesMayHoldAnything) {
   EXPECT_TRUE(IsAlive(*Identify(child)));
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
+}
+
+TEST(Process, AThreadBelongsToItsProcess) {
+  pid_t thread = 0;
+  std::thread([&] {
+    thread = gettid();
+    EXPECT_NE(thread, getpid());
+    EXPECT_TRUE(HasThread(getpid(), thread));
+    const auto owner = IdentifyOwnerOf(thread);
+    ASSERT_TRUE(owner);
+    EXPECT_EQ(*owner, *Identify(getpid()));
+  }).join();
+  EXPECT_TRUE(HasThread(getpid(), getpid()));
+  EXPECT_FALSE(HasThread(getpid(), getppid()));
+  EXPECT_EQ(IdentifyOwnerOf(0).error().code, ESRCH);
+  EXPECT_EQ(IdentifyOwnerOf(1 << 30).error().code, ESRCH);
 }
 
 }  // namespace

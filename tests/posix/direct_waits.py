@@ -361,17 +361,38 @@ def failing():
 
 
 def daemon_dies():
-    """The daemon is killed while a client maps and stores; the client lives and keeps its bytes."""
+    """The daemon is killed while a client maps and stores; the client lives and keeps its bytes. It
+    goes on storing until there is a file `enough` on the next mount."""
     file = new_file(4)
     lease = file.lease(0, 4 * BLOCK, LEASE_WRITE)
     place = file.layout(0, 4 * BLOCK, lease)[0][1]
     region = map_region(REGION, place, 4 * BLOCK)
     region[:6] = b"before"
-    os.kill(DirectFile(MOUNT, os.O_RDONLY).query(QUERY_INFO)["pid"], signal.SIGKILL)
+    info = DirectFile(MOUNT, os.O_RDONLY)
+    daemon = info.query(QUERY_INFO)["pid"]
+    info.close()
+    os.kill(daemon, signal.SIGKILL)
     wait_until(lambda: error_of(file.events) == errno.ENOTCONN)
     region[:6] = b"after!"
     check("a mapping outlives the daemon", region[:6] == b"after!")
     check("what it was told through is gone", error_of(file.give_back, lease) == errno.ENOTCONN)
+    file.close()
+    wait_until(lambda: os.path.exists(f"{MOUNT}/enough"), 60)
+
+
+def former_client():
+    """L11 over a crash: what the client of an earlier daemon maps is busy until that client ends."""
+    holders = busy(MOUNT)["holders"]
+    check("L11: the new daemon knows of the client", [h["kind"] for h in holders] == ["former"])
+    check("L11: what it stored after the crash is in the file",
+          open(PATH, "rb").read(6) == b"after!")
+    child = truncate(0)
+    check("L11: a truncate waits for it", waits(child))
+    time.sleep(0.3)
+    check("L11: and changes nothing", child.poll() is None and os.path.getsize(PATH) == 4 * BLOCK)
+    os.mkdir(f"{MOUNT}/enough")
+    check("L11: until the client has ended", child.wait(20) == 0)
+    check("L11: then nothing is held", busy(MOUNT)["holders"] == [])
 
 
 globals()[STEP]()

@@ -36,13 +36,14 @@ rm "$mnt"/*
 unmount_region
 check_region
 
-echo "-- daemon_dies"
+echo "-- daemon_dies, former_client"
 mount_region
-timeout 60 python3 "$script" daemon_dies "$mnt" "$region" || fail daemon_dies
+timeout 100 python3 "$script" daemon_dies "$mnt" "$region" &
+client=$!
+wait_until 200 eval '[[ -z $(region_owner) ]] && ! stat "$mnt" 2>/dev/null'
 umount --lazy "$mnt"
-wait_until 50 eval '[[ -z $(region_owner) ]]'
-mount_region
-check "what the client stored after the crash is in the file" \
-  eval '[[ $(head --bytes 6 "$mnt/file") == after! ]]'
+mount_region -o busy_policy=wait
+timeout 100 python3 "$script" former_client "$mnt" "$region" || fail former_client
+wait "$client" || fail daemon_dies
 unmount_region
 check_region
