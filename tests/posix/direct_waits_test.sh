@@ -24,7 +24,8 @@ steps() {
 make_region 32M
 steps busy_policy=wait page_by_page interrupted killed_client inherited_descriptor unlinked \
   conflicting_leases writes unread_events
-steps busy_policy=wait,transport=fuse many_waiters
+steps busy_policy=wait many_waiters
+steps busy_policy=wait,transport=fuse many_waiters page_by_page
 steps busy_policy=wait,break_time=1 ignored_recall
 steps busy_policy=quarantine,busy_timeout=1 quarantined killed_client
 steps busy_policy=fail failing
