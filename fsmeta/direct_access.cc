@@ -38,6 +38,7 @@ Result<FileRange> DirectAccess::RangeInFile(LiveInode& inode, uint64_t offset, u
 // The I/O lock keeps the extents as they were prepared until the lease stands.
 Result<daxcore::LeaseId> DirectAccess::Lease(const OpContext& op, Ino ino,
                                              const daxcore::Holder& holder, const LeaseWish& wish) {
+  const auto inside = volume_.gate().Enter();
   const InodeRef ref = volume_.live().Get(ino);
   LiveInode& inode = *ref;
   absl::WriterMutexLock io(&inode.io);
@@ -55,6 +56,7 @@ Result<daxcore::LeaseId> DirectAccess::Lease(const OpContext& op, Ino ino,
 Result<std::vector<LayoutPiece>> DirectAccess::Layout(Ino ino, daxcore::SessionId session,
                                                       daxcore::LeaseId lease, uint64_t offset,
                                                       uint64_t length, size_t max) {
+  const auto inside = volume_.gate().Enter();
   const InodeRef ref = volume_.live().Get(ino);
   absl::ReaderMutexLock layout(&ref->layout.layout_lock());
   if (length == 0) {
@@ -84,6 +86,7 @@ Result<void> DirectAccess::Return(Ino ino, daxcore::SessionId session, daxcore::
 // is under way (L4).
 Result<daxcore::PinId> DirectAccess::Pin(Ino ino, const daxcore::Holder& holder,
                                          const PinWish& wish) {
+  const auto inside = volume_.gate().Enter();
   const InodeRef ref = volume_.live().Get(ino);
   absl::ReaderMutexLock layout(&ref->layout.layout_lock());
   HOLDFAST_ASSIGN(const FileRange range, RangeInFile(*ref, wish.offset, wish.length));

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Memory that fails under a real mount (rules F1 to F8): the daemon survives it, readers get EIO, all
 # owners are found, whole-block writes repair, and failed metadata shuts the filesystem down.
-# proves F1, F2, F5, F6, F7: on a real mount, by ordinary programs
+# proves F1, F2, F3, F5, F6, F7: on a real mount, by ordinary programs
 # ctest: timeout=300
 . "$(dirname "$0")/lib.sh"
 
@@ -15,6 +15,7 @@ place() {
 block() { dd if="$1" bs=4096 skip="$2" count=1 status=none; }
 # write_block FILE N: overwrites it with the bytes of stdin.
 write_block() { dd of="$1" bs=4096 seek="$2" conv=notrunc status=none; }
+holders=()
 # is_eio COMMAND...: it fails, and says why.
 is_eio() { ! "$@" >"$scratch/eio.out" 2>"$scratch/eio.err" && grep --quiet "Input/output error" "$scratch/eio.err"; }
 info() { holdfast info --json "$mnt" | jq --exit-status "$1"; }
@@ -59,6 +60,25 @@ check "F6: until it is written too" cmp "$mnt/file" "$scratch/model"
 check "then nothing is bad any more" failures '.failures == []'
 check "the daemon has lived through it all" same_daemon
 check "it does not count that as metadata" info '.failures.poisoned_loads == 0 and (.filesystem.shut_down | not)'
+
+echo "-- those who hold a failed block are told"
+check "both share the block again" eval 'rm "$mnt/clone" && holdfast reflink "$mnt/file" "$mnt/clone"'
+for name in file clone; do
+  python3 "$(dirname "$0")/holder.py" "$mnt/$name" 40960 4096 "$scratch/$name.told" >/dev/null 2>&1 &
+  holders+=($!)
+  wait_until 100 test -e "$scratch/$name.told" || fail "no pin of $name was given"
+done
+inject "$(place "$mnt/file" 40960)" 4096
+check "one reader of one clone meets it" is_eio block "$mnt/file" 10
+for name in file clone; do
+  check "F2, F3: the holder of $name is told" wait_until 100 eval 'jq --exit-status \
+    "select(.type == \"failure\" and .inode == $(stat --format %i "$mnt/$name") and .offset == 40960 and
+    .length == 4096)" "$scratch/$name.told"'
+done
+check "F3: their references are gone" info '.failures.holders_told >= 2'
+kill -9 "${holders[@]}"
+check "nobody is in the way of repairs" eval 'for name in file clone; do
+  block "$scratch/model" 10 | write_block "$mnt/$name" 10 && cmp "$mnt/$name" "$scratch/model" || exit 1; done'
 
 echo "-- many blocks, met by everything at once"
 for i in $(seq 0 3 63); do inject "$(place "$mnt/file" $((i * 4096)))" 4096; done
