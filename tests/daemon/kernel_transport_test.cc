@@ -271,15 +271,16 @@ TEST_P(KernelTransport, L3_RequestsThatQueuedUpBehindOnesThatWaitAreServed) {
   constexpr size_t kAll = 20;
   std::vector<std::string> files;
   std::vector<fsmeta::InodeRef> busy;
+  std::vector<std::unique_ptr<absl::MutexLock>> held;
   for (size_t i = 0; i < kAll; ++i) {
     files.push_back(MakePinned("f" + std::to_string(i)));
     if (i >= kBusy) continue;
     busy.push_back(volume().live().Get(daxcore::Ino(std::stoull(Shell("stat -c %i " + files[i])))));
-    busy.back()->layout.layout_lock().WriterLock();
+    held.push_back(std::make_unique<absl::MutexLock>(&busy.back()->layout.layout_lock()));
   }
   Client waiting = Truncate("0", files, {"taskset", "-c", "0"});
   std::this_thread::sleep_for(500ms);
-  for (const fsmeta::InodeRef& inode : busy) inode->layout.layout_lock().WriterUnlock();
+  held.clear();
   EXPECT_TRUE(AwaitParked(kAll));
   UnpinAll();
   EXPECT_EQ(waiting.Output(), Repeated("0", kAll));
