@@ -40,6 +40,8 @@ using daxcore::Fail;
 using daxcore::Region;
 using daxcore::Result;
 
+// How long what waits may take to notice that the filesystem has shut down.
+constexpr std::chrono::seconds kShutdownLook{1};
 constexpr absl::Duration kInitTimeout = absl::Seconds(10);
 // After SIGTERM: for programs that use the mount to let go of it.
 constexpr absl::Duration kUnmountGrace = absl::Seconds(2);
@@ -137,6 +139,10 @@ void Daemon::ScheduleChores() {
     house_->Every(options.metrics_interval, [this] { WriteMetrics(); });
     WriteMetrics();
   }
+  house_->Every(kShutdownLook, [this] {
+    // What waits for others when the filesystem shuts down runs again, and ends with EIO (F5).
+    if (service_->filesystem().volume().medium().is_shut_down()) service_->parking_lot().WakeAll();
+  });
   house_->OnSignal(SIGUSR1, [this] { spdlog::info("state: {}", InfoOf(*service_).dump()); });
   house_->OnSignal(SIGHUP, [this] {
     if (auto log = StartLog(command_.options, command_.foreground); !log) {

@@ -113,6 +113,13 @@ void ParkingLot::Interrupt(uint64_t ticket) {
   state_->WakeLocked(ticket);
 }
 
+void ParkingLot::WakeAll() {
+  const absl::MutexLock hold(&state_->mutex);
+  std::vector<uint64_t> tickets;
+  for (const auto& [ticket, place] : state_->places) tickets.push_back(ticket);
+  for (const uint64_t ticket : tickets) state_->WakeLocked(ticket);
+}
+
 void ParkingLot::Close(int error) {
   std::vector<std::unique_ptr<ParkedRequest>> abandoned;
   {

@@ -43,6 +43,8 @@ class ParkingLot {
   /// Keeps `request` until `blocker` is ready or it is interrupted, then runs it on the pool; as
   /// often as it takes. After Close it is abandoned at once.
   void Park(std::unique_ptr<ParkedRequest> request, std::shared_ptr<daxcore::Waitable> blocker);
+  /// Runs everything parked again: what it waited for does not matter any more.
+  void WakeAll();
   /// INTERRUPT came for the request of this ticket. Nothing if it is not parked any more.
   void Interrupt(uint64_t ticket);
   /// Abandons everything parked, now and later, with `error`. Requests that just run end by

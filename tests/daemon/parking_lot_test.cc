@@ -173,6 +173,14 @@ TEST_F(ParkingLotTest, AThousandParkedRequestsTakeNoThread) {
   EXPECT_LE(workers_.threads(), 3U);
 }
 
+TEST_F(ParkingLotTest, F5_WakeAllRunsWhatWaitsAgain) {
+  auto outcome = Park(std::make_shared<Gate>());
+  lot_.WakeAll();
+  outcome->answered.WaitForNotification();
+  EXPECT_EQ(outcome->answer, 0);
+  EXPECT_EQ(outcome->runs, 1);
+}
+
 TEST_F(ParkingLotTest, CloseAnswersWhatIsParkedAndWhatComesLater) {
   auto gate = std::make_shared<Gate>();
   auto parked = Park(gate);

@@ -115,10 +115,17 @@ make_region() {
 mount_region() { holdfastd "$region" "$mnt" -o "transport=$transport" "$@"; }
 is_mounted() { findmnt --noheadings --mountpoint "$mnt" >/dev/null; }
 
+# Asked of a daemon before it ends: neither its allocator (L11) nor its page table (P9) met such a block.
+nothing_held_was_given_away() {
+  holdfast info --json "$mnt" |
+    jq --exit-status '.failures.page_canary_hits + .failures.allocator_oracle_hits == 0'
+}
+
 # unmount_region: unmounts and waits for the daemon to have left.
 unmount_region() {
   local pid
   pid=$(region_owner)
+  check "L11: no block was given away while somebody held it" nothing_held_was_given_away
   umount "$mnt"
   [[ -z $pid ]] || wait_until 100 gone "$pid" || fail "daemon $pid stays after umount"
 }
