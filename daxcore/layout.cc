@@ -217,6 +217,18 @@ void LayoutManager::AdoptHolder(Ino ino, const ProcessId& process) {
                 Anchored([ino, process](LayoutManager& m) { m.FormerDied(ino, process); }));
 }
 
+void LayoutManager::ForgetAdopted(Ino ino) {
+  if (!any_formers_.load(std::memory_order_acquire)) return;
+  std::vector<ProcessId> formers;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (const auto it = formers_.find(ino); it != formers_.end()) {
+      formers.assign(it->second.begin(), it->second.end());
+    }
+  }
+  for (const ProcessId& process : formers) FormerDied(ino, process);
+}
+
 void LayoutManager::FormerDied(Ino ino, const ProcessId& process) {
   {
     absl::MutexLock lock(&mutex_);

@@ -178,6 +178,9 @@ class LayoutManager {
   /// daemon started (a record of AddHolder of this boot). Until it is dead every page of the inode
   /// is busy. Dead already: the record is removed from the store.
   void AdoptHolder(Ino ino, const ProcessId& process);
+  /// The inode has no block left, it was deleted: what AdoptHolder said of it is over, and its
+  /// number may be used again. Its former blocks are in quarantine with holders of their own.
+  void ForgetAdopted(Ino ino);
   /// Tells whoever leases or pins any of `range` that it failed, and drops those references (F3).
   /// Returns the number told.
   size_t FailRange(InodeLayout& layout, FileRange range);

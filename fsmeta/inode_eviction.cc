@@ -80,7 +80,11 @@ Result<void> DeleteInode(Volume& volume, LiveInode& inode) {
     if (slot->nlink != 0) return {};
     is_file = S_ISREG(slot->mode);
   }
-  if (is_file) HOLDFAST_TRY(FileData(volume).ReleaseAll(inode));
+  if (is_file) {
+    HOLDFAST_TRY(FileData(volume).ReleaseAll(inode));
+    // While the number is still taken: its next file must not count as held by anybody.
+    volume.layouts().ForgetAdopted(inode.ino);
+  }
   absl::WriterMutexLock lock(&inode.meta);
   for (bool done = false; !done;) {
     HOLDFAST_ASSIGN(done, volume.transactions().Run(

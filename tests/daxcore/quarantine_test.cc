@@ -153,6 +153,21 @@ TEST_F(QuarantineTest, L11_AFormerHoldersDeathWakesWhoWaits) {
   EXPECT_TRUE(Break(*a_, kWholeFile, attempt));
 }
 
+TEST_F(QuarantineTest, L11_ADeletedInodesNumberIsFreeOfFormerHoldersItsPagesAreNot) {
+  const ProcessId survivor{4242, 7};
+  store_.holders.emplace(std::pair(uint64_t{10}, 4242), survivor);
+  manager_->AdoptHolder(Ino(10), survivor);
+  a_ = std::make_unique<InodeLayout>(*manager_, Ino(10));
+  EXPECT_THAT(TruncateNow(*a_, 1000, 0), IsEmpty());
+  manager_->ForgetAdopted(Ino(10));
+  EXPECT_THAT(store_.holders, IsEmpty());
+  EXPECT_THAT(store_.released, IsEmpty()) << "the survivor still maps them";
+  a_ = std::make_unique<InodeLayout>(*manager_, Ino(10));
+  EXPECT_TRUE(a_->untouched()) << "the next file of this number has nothing to do with it";
+  timer_.Kill(survivor);
+  EXPECT_THAT(Released(), ElementsAre(Pages(1000, 64)));
+}
+
 TEST_F(QuarantineTest, L11_PagesOfALiveAndAFormerHolderWaitForBoth) {
   const ProcessId survivor{4242, 7};
   store_.holders.emplace(std::pair(uint64_t{10}, 4242), survivor);
