@@ -81,6 +81,16 @@ TEST_F(CallTest, L5_AnInterruptOfWhatWasAnsweredIsOfNoEffect) {
   const uint64_t done = kernel().Send(FUSE_STATFS, kRoot);
   EXPECT_EQ(kernel().Wait(done).error, 0);
   const uint64_t interrupt = kernel().Interrupt(done);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(kernel().Attributes(kRoot).error, 0);
+  // Not answered at all where it met its request between the reply and the end of its thread's
+  // work.
+  if (kernel().HasReply(interrupt)) {
+    EXPECT_EQ(kernel().Wait(interrupt).error, EAGAIN);
+  }
+}
+
+TEST_F(CallTest, L5_AnInterruptOfWhatNeverComesIsGivenBack) {
+  const uint64_t interrupt = kernel().Interrupt(uint64_t{1} << 40);
   // Kept for a request that may still come, and given back when another comes instead.
   while (!kernel().HasReply(interrupt)) EXPECT_EQ(kernel().Attributes(kRoot).error, 0);
   EXPECT_EQ(kernel().Wait(interrupt).error, EAGAIN);
