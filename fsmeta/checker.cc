@@ -48,8 +48,10 @@ void CheckSuperblocks(std::span<const std::byte> media, const Superblock& chosen
   const uint64_t copy_at = (chosen.block_count - 1) << kBlockShift;
   const auto primary = ReadSuperblockCopy(media, 0);
   const auto copy = ReadSuperblockCopy(media, copy_at);
-  if (!primary) report.Error(kSuperblock, "", ReasonOf(primary.error()));
-  if (!copy) report.Error(kSuperblock, "copy", ReasonOf(copy.error()));
+  // One that a power failure tore while a mount wrote it: the other one counts, and the next mount
+  // writes both.
+  if (!primary) report.Note(kSuperblock, "", ReasonOf(primary.error()));
+  if (!copy) report.Note(kSuperblock, "copy", ReasonOf(copy.error()));
   if (primary && copy && primary->header.sequence != copy->header.sequence) {
     report.Note(kSuperblock, "", "is older than its copy: a mount was interrupted");
   } else if (primary && copy && !SameContents(*primary, *copy)) {

@@ -8,6 +8,7 @@
 
 #include "fsmeta/lazy_times.h"
 #include "fsmeta/privileges.h"
+#include "fsmeta/seeded_bug.h"
 
 namespace holdfast::fsmeta {
 
@@ -50,6 +51,7 @@ Result<void> FileEdit::GrowTo(uint64_t size) {
 
 Result<void> FileEdit::BeginTruncation() {
   slot_->flags |= kInodeTruncating;
+  if (Seeded(SeededBug::kTruncationNotListed)) return {};
   return volume_.orphans().Add(tx_, inode_.ino, slot_);
 }
 
@@ -73,6 +75,7 @@ Result<void> FileEdit::ZeroPart(uint64_t from, uint64_t to) {
   HOLDFAST_ASSIGN(const std::vector<FileRange> others,
                   Untouchable({block, {pfn, BlockCount(1)}, 0}));
   if (!others.empty()) return ReplacePart(block, begin, begin + length);
+  if (Seeded(SeededBug::kZeroedInPlace)) return store().Zero(ByteOffset(pfn) + begin, length);
   HOLDFAST_ASSIGN(std::byte * bytes, tx_.EditData(pfn));
   std::memset(bytes + begin, 0, length);
   return {};

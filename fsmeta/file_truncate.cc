@@ -54,7 +54,11 @@ Result<void> FileData::CutAt(LiveInode& inode, uint64_t size, BrokenLayout* brok
   Settle(inode, *broken, cut_off.has_value());
   if (!cut_off) return cut_off;
   // Nobody sees these bytes any more, but a client that maps the block would.
-  if (tail && tail->ours) HOLDFAST_TRY(store_.Zero(tail->offset, tail->length));
+  if (tail && tail->ours) {
+    HOLDFAST_TRY(store_.Zero(tail->offset, tail->length));
+    // Another thread that makes the file longer finds zeroes and takes them for durable ones.
+    store_.Drain();
+  }
   return done ? Result<void>() : DropPastEnd(inode, broken);
 }
 

@@ -5,6 +5,7 @@
 #include "fsmeta/file_data.h"
 #include "fsmeta/lazy_times.h"
 #include "fsmeta/privileges.h"
+#include "fsmeta/seeded_bug.h"
 #include "fsmeta/write_landing.h"
 
 namespace holdfast::fsmeta {
@@ -62,7 +63,7 @@ Result<void> FileData::WriteInPlace(LiveInode& inode, const WriteJob& job) {
         {piece.range.start, {piece.old, piece.range.length()}}, piece.way, Pfn(0)};
     HOLDFAST_TRY(FillLanding(store_, landing, job.data, job.data.span.end));
   }
-  store_.Drain();
+  if (!Seeded(SeededBug::kWriteNotDrained)) store_.Drain();
   TouchModified(inode);
   return {};
 }

@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "fsmeta/seeded_bug.h"
 #include "fsmeta/transaction_limits.h"
 
 namespace holdfast::fsmeta {
@@ -24,14 +25,16 @@ void StoreRetired(const Medium& medium, uint32_t lane, uint64_t number) {
   void* retired =
       medium.region().Target(LaneOffset(medium.superblock(), lane) + offsetof(LaneHead, retired));
   medium.persist().Store(retired, &number, sizeof(number));
-  medium.persist().Flush(retired, sizeof(number));
+  if (!Seeded(SeededBug::kRetiredNotFlushed)) medium.persist().Flush(retired, sizeof(number));
 }
 
 void ApplyLive(const Medium& medium, const LiveRecord& record) {
-  for (size_t i = 0; i < record.lines.size(); ++i) {
+  const size_t count = record.lines.size() - (Seeded(SeededBug::kReplayStopsEarly) ? 1 : 0);
+  for (size_t i = 0; i < count; ++i) {
     void* target = medium.region().Target(record.lines[i] * kLine);
-    medium.persist().Store(target, record.bytes.data() + i * kLine, kLine);
-    medium.persist().Flush(target, kLine);
+    const size_t from = Seeded(SeededBug::kReplayInWrongOrder) ? count - 1 - i : i;
+    medium.persist().Store(target, record.bytes.data() + from * kLine, kLine);
+    if (!Seeded(SeededBug::kReplayNotFlushed)) medium.persist().Flush(target, kLine);
   }
 }
 
@@ -102,7 +105,7 @@ Result<uint64_t> Journal::Replay(Medium& medium) {
     medium.SawSequence(record.sequence);
   }
   // Only when all of it is in place may any record be forgotten.
-  medium.persist().Drain();
+  if (!Seeded(SeededBug::kReplayNotDrained)) medium.persist().Drain();
   HOLDFAST_TRY(medium.CheckMemory());
   for (const auto& [lane, record] : live) StoreRetired(medium, lane, record.number);
   medium.persist().Drain();
@@ -124,9 +127,9 @@ Result<Journal::Ticket> Journal::Begin(const JournalRecord& record) {
   const uint32_t lane = lanes_->Take();
   const uint64_t number = lanes_->retired[lane] + 1;
   // What the record will refer to must not be overtaken by it: stores of one drain have no order.
-  medium_.persist().Drain();
+  if (!Seeded(SeededBug::kRecordBeforeData)) medium_.persist().Drain();
   WriteRecord(medium_, lane, number, record, spill);
-  medium_.persist().Drain();
+  if (!Seeded(SeededBug::kRecordNotDrained)) medium_.persist().Drain();
   if (auto memory = medium_.CheckMemory(); !memory) {
     lanes_->GiveBack(lane);
     return Pass(std::move(memory));

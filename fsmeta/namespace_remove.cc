@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "fsmeta/namespace.h"
+#include "fsmeta/seeded_bug.h"
 
 namespace holdfast::fsmeta {
 
@@ -46,7 +47,7 @@ Result<void> Namespace::DropLink(Transaction& tx, LiveInode& child, InodeSlot* s
   }
   --slot->nlink;
   StampTimes(tx, child, slot, {.ctime = Now()});
-  if (slot->nlink != 0) return {};
+  if (slot->nlink != 0 || Seeded(SeededBug::kOrphanNotListed)) return {};
   return volume_.orphans().Add(tx, child.ino, slot);
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "fsmeta/namespace.h"
+#include "fsmeta/seeded_bug.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -43,6 +44,9 @@ Result<void> Namespace::Rename(Ino parent, std::string_view name, Ino new_parent
   }
   HOLDFAST_TRY(CheckRenamable(name));
   HOLDFAST_TRY(CheckRenamable(new_name));
+  if (Seeded(SeededBug::kRenameUnlinksFirst) && flags == 0) {
+    static_cast<void>(Unlink(new_parent, new_name));
+  }
   const RenameRequest request{parent, name, new_parent, new_name, flags};
   return parent == new_parent ? RenameWithin(request) : RenameAcross(request);
 }

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_format.h"
 #include "fsmeta/group_layout.h"
+#include "fsmeta/seeded_bug.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -192,7 +193,7 @@ void WriteSuperblock(Region& region, Superblock superblock) {
     SealObject(&superblock, {ObjectType::kSuperblock, offset, kMetadataBlock, 0},
                UuidOf(superblock), superblock.header.sequence);
     region.persist().CopyNt(region.Target(offset), &superblock, sizeof(superblock));
-    region.persist().Drain();
+    if (block == 0 || !Seeded(SeededBug::kBothSuperblocksAtOnce)) region.persist().Drain();
   }
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "daxcore/media_failure.h"
 #include "fsmeta/data_store.h"
+#include "fsmeta/seeded_bug.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -19,6 +20,30 @@ template <typename F>
 void ForEachChangedLine(const std::byte* copy, const std::byte* original, uint64_t size, F&& fn) {
   for (uint64_t at = 0; at < size; at += kLine) {
     if (std::memcmp(copy + at, original + at, kLine) != 0) fn(at);
+  }
+}
+
+// Never, but for the seeded bugs that are of this kind.
+bool WrittenPastTheJournal(ObjectType type) {
+  switch (type) {
+    case ObjectType::kInode:
+      return Seeded(SeededBug::kInodesNotJournaled);
+    case ObjectType::kDirectory:
+      return Seeded(SeededBug::kDirectoriesNotJournaled);
+    case ObjectType::kBitmap:
+      return Seeded(SeededBug::kBitmapsNotJournaled);
+    case ObjectType::kGroupHeader:
+      return Seeded(SeededBug::kGroupsNotJournaled);
+    case ObjectType::kTreeNode:
+      return Seeded(SeededBug::kTreesNotJournaled);
+    case ObjectType::kInodeCluster:
+      return Seeded(SeededBug::kClustersNotJournaled);
+    case ObjectType::kOrphans:
+      return Seeded(SeededBug::kOrphansNotJournaled);
+    case ObjectType::kXattr:
+      return Seeded(SeededBug::kXattrsNotJournaled);
+    default:
+      return false;
   }
 }
 
@@ -139,7 +164,15 @@ Transaction::Changes Transaction::SealAndCollect(uint64_t sequence) {
   }
   std::ranges::sort(edited, {}, [](const Copy* copy) { return copy->id.offset; });
   Changes changes;
-  for (const Copy* copy : edited) AddChanges(*copy, &changes);
+  for (const Copy* copy : edited) {
+    if (!WrittenPastTheJournal(copy->id.type)) {
+      AddChanges(*copy, &changes);
+      continue;
+    }
+    void* target = medium_.region().Target(copy->id.offset);
+    medium_.persist().Store(target, copy->bytes.get(), copy->id.size);
+    medium_.persist().PersistRange(target, copy->id.size);
+  }
   return changes;
 }
 
@@ -174,10 +207,11 @@ void Transaction::Apply(const JournalRecord& record) {
     }
     void* target = medium_.region().Target(record.lines[i] * kLine);
     medium_.persist().Store(target, record.contents[i], n * kLine);
-    medium_.persist().Flush(target, n * kLine);
+    const uint64_t flushed = n - (Seeded(SeededBug::kLastLineNotFlushed) ? 1 : 0);
+    if (!Seeded(SeededBug::kApplyNotFlushed)) medium_.persist().Flush(target, flushed * kLine);
     i += n;
   }
-  medium_.persist().Drain();
+  if (!Seeded(SeededBug::kApplyNotDrained)) medium_.persist().Drain();
 }
 
 Result<void> Transaction::CheckCommittable(bool changes_anything) const {
@@ -208,12 +242,16 @@ Result<void> Transaction::Commit() {
 
 // Should memory fail under what is applied, the record stays for the next mount, and counts.
 Result<void> Transaction::Write(const JournalRecord& record) {
-  HOLDFAST_TRY(WriteCreated(record.sequence));
+  const bool late = Seeded(SeededBug::kNewBlocksAfterRecord);
+  if (!late) HOLDFAST_TRY(WriteCreated(record.sequence));
   HOLDFAST_ASSIGN(const Journal::Ticket ticket, journal_.Begin(record));
+  if (late) HOLDFAST_TRY(WriteCreated(record.sequence));
   committed_ = true;
+  const bool early = Seeded(SeededBug::kRetiredBeforeApplied);
+  if (early) journal_.Retire(ticket);
   Apply(record);
   HOLDFAST_TRY(medium_.CheckMemory());
-  journal_.Retire(ticket);
+  if (!early) journal_.Retire(ticket);
   return {};
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "fsmeta/seeded_bug.h"
+
 namespace holdfast::fsmeta {
 namespace {
 
@@ -16,7 +18,8 @@ void AddExtent(const Extent& extent, FileRange part, DataMode mode, WritePlan* p
   if (extent.unwritten()) {
     Add(part, old, WriteWay::kConvert, plan);
   } else {
-    Add(part, old, mode == DataMode::kCow ? WriteWay::kReplace : WriteWay::kInPlace, plan);
+    const bool replaces = mode == DataMode::kCow && !Seeded(SeededBug::kCowWritesInPlace);
+    Add(part, old, replaces ? WriteWay::kReplace : WriteWay::kInPlace, plan);
   }
 }
 

@@ -42,6 +42,10 @@ MountedFilesystem::MountedFilesystem(uint64_t bytes, const fsmeta::MountOptions&
   Mount(std::move(region));
 }
 
+MountedFilesystem::MountedFilesystem(std::unique_ptr<daxcore::Region> region,
+                                     const fsmeta::MountOptions& options)
+    : options_(options), fs_(Must(fsmeta::Filesystem::Mount(std::move(region), options))) {}
+
 void MountedFilesystem::Mount(std::unique_ptr<daxcore::Region> region) {
   fs_ = Must(fsmeta::Filesystem::Mount(std::move(region), options_));
 }

@@ -27,6 +27,9 @@ class MountedFilesystem {
                              const fsmeta::MountOptions& options = {},
                              const fsmeta::FormatOptions& format = {});
 
+  /// Over a region that holds a filesystem.
+  MountedFilesystem(std::unique_ptr<daxcore::Region> region, const fsmeta::MountOptions& options);
+
   fsmeta::Filesystem& fs() { return *fs_; }
   fsmeta::Volume& volume() { return fs_->volume(); }
   fsmeta::OpContext& op() { return op_; }
@@ -53,6 +56,12 @@ class MountedFilesystem {
   /// Names (without . and ..) and where they lead.
   std::map<std::string, fsmeta::Ino> List(std::string_view path);
 
+  /// For operations made of several calls: the one that they are about has returned. Calls `fn`.
+  void set_on_return(std::function<void()> fn) { on_return_ = std::move(fn); }
+  void Returned() {
+    if (on_return_) on_return_();
+  }
+
   /// Expects that a check of the medium finds nothing wrong.
   void ExpectSound();
   /// From now on, until the next mount: after every commit.
@@ -74,6 +83,7 @@ class MountedFilesystem {
 
   fsmeta::MountOptions options_;
   fsmeta::OpContext op_;
+  std::function<void()> on_return_;
   std::unique_ptr<fsmeta::Filesystem> fs_;
 };
 
