@@ -3,7 +3,11 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 
+#include <algorithm>
+
+#include "fsmeta/format_region.h"
 #include "tests/fsmeta/data_fixture.h"
+#include "tests/support/recorder.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -140,6 +144,26 @@ TEST_F(FileTruncateTest, ReleaseAllLeavesNothing) {
   EXPECT_EQ(SizeOf(ino), 0u);
   EXPECT_EQ(SlotOf(ino).blocks, 0u);
   EXPECT_EQ(FreeBlocks(), free);
+}
+
+// Whoever makes the file longer finds zeroes there and writes no others.
+TEST(FileTruncateDurability, ZeroesPastTheEndAreDurableWhenItReturns) {
+  tests::Recorder recorder;
+  auto region = recorder.MakeRegion(tests::MountedFilesystem::kDefaultBytes);
+  ASSERT_TRUE(FormatRegion(*region, {}));
+  tests::MountedFilesystem fs(std::move(region), {});
+  ASSERT_TRUE(fs.Create("file"));
+  const Ino ino = *fs.Find("file");
+  ASSERT_TRUE(fs.fs().AddLookup(ino));  // it stays in core, so that no times are written
+  const std::string old = Pattern(kBlock);
+  ASSERT_TRUE(FileData(fs.volume()).Write(fs.op(), ino, 0, std::as_bytes(std::span(old)), false));
+  recorder.Clear();
+  ASSERT_TRUE(FileData(fs.volume()).SetSize(fs.op(), ino, 100, false));
+  using tests::PersistEvent;
+  const auto events = recorder.Events();
+  ASSERT_NE(std::ranges::find(events, PersistEvent::kZeroNt, &tests::RecordedEvent::kind),
+            events.end());
+  EXPECT_EQ(events.back().kind, PersistEvent::kDrain);
 }
 
 }  // namespace
