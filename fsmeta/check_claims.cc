@@ -48,7 +48,7 @@ void Claims::ForEachCoverage(uint64_t from, uint64_t to,
   for (const Claim& claim : InBlocks(from, to)) {
     close_until(claim.start);
     emit_to(claim.start);
-    const bool is_exclusive = claim.kind != ClaimKind::kFileData;
+    const bool is_exclusive = !claim.may_share();
     open.emplace(std::min(claim.end(), to), is_exclusive);
     if (is_exclusive) ++exclusive;
   }

@@ -30,6 +30,8 @@ struct Claim {
   ClaimKind kind;
 
   uint64_t end() const { return start + length; }
+  /// Quarantine holds a share of what a clone of the file still owns.
+  bool may_share() const { return kind == ClaimKind::kFileData || kind == ClaimKind::kQuarantine; }
   bool is_extent() const { return kind == ClaimKind::kFileData || kind == ClaimKind::kSystemData; }
 };
 
@@ -38,7 +40,7 @@ struct Coverage {
   uint64_t start;
   uint64_t length;
   uint32_t owners;
-  bool may_share;  ///< all of them are file data
+  bool may_share;  ///< all of them are owners that may have others beside them
 };
 
 /// All claims. Costs O(claims) of memory, nothing per block. One thread.
@@ -50,6 +52,10 @@ class Claims {
   bool AddBlock(daxcore::Pfn block, uint64_t ino);
   /// Notes that a block's contents are being looked at. False if they were before.
   bool Visit(daxcore::Pfn block) { return visited_.insert(block.value()).second; }
+
+  /// Every claim, and every block that was looked at, in no order.
+  std::span<const Claim> all() const { return claims_; }
+  const absl::flat_hash_set<uint64_t>& visited() const { return visited_; }
 
   /// To be called once, when all claims are in.
   void Sort();

@@ -19,8 +19,8 @@ using OnExtent = absl::FunctionRef<void(const ExtentRecord&)>;
 // Passes on the extents that can be: in order, in the file's bounds, within one group.
 class Filter {
  public:
-  Filter(CheckState& state, CheckReport* report, uint64_t ino, OnExtent fn)
-      : superblock_(state.image.superblock()), report_(report), ino_(ino), fn_(fn) {}
+  Filter(const CheckImage& image, CheckReport* report, uint64_t ino, OnExtent fn)
+      : superblock_(image.superblock()), report_(report), ino_(ino), fn_(fn) {}
 
   void Take(const ExtentRecord& extent) {
     if (const char* fault = FaultOf(extent)) {
@@ -81,20 +81,20 @@ void ScanInline(const InodeSlot& slot, CheckReport* report, Filter& filter) {
   }
 }
 
-void Scan(CheckState& state, const InodeSlot& slot, CheckReport* report, OnTreeNode on_node,
-          OnExtent fn) {
+}  // namespace
+
+void ScanExtents(CheckImage& image, CheckReport* report, const InodeSlot& slot, OnTreeNode on_node,
+                 OnExtent fn) {
   const uint64_t ino = slot.header.owner;
-  Filter filter(state, report, ino, fn);
+  Filter filter(image, report, ino, fn);
   if (slot.data_form == static_cast<uint8_t>(DataForm::kExtents)) {
     ScanInline(slot, report, filter);
   } else if (slot.data_form == static_cast<uint8_t>(DataForm::kTree)) {
     const TreeName name{TreeKind::kExtents, ino, "inode", absl::StrCat(ino, " extents")};
-    WalkTree(state.image, report, name, slot.extents, on_node,
+    WalkTree(image, report, name, slot.extents, on_node,
              [&](const TreeRecord& record) { filter.Take(ToExtent(record)); });
   }
 }
-
-}  // namespace
 
 bool HoldsMetadata(const InodeSlot& slot) {
   const uint64_t ino = slot.header.owner;
@@ -106,8 +106,8 @@ ExtentTotals ClaimExtents(CheckState& state, const InodeSlot& slot) {
   const uint64_t ino = slot.header.owner;
   const auto kind = HoldsMetadata(slot) ? ClaimKind::kSystemData : ClaimKind::kFileData;
   ExtentTotals totals;
-  Scan(
-      state, slot, &state.report, [&](Pfn node) { return state.claims.AddBlock(node, ino); },
+  ScanExtents(
+      state.image, &state.report, slot, [&](Pfn node) { return state.claims.AddBlock(node, ino); },
       [&](const ExtentRecord& extent) {
         state.claims.Add({extent.block, ino, extent.file_block, extent.length, extent.flags, kind});
         ++totals.extents;
@@ -120,7 +120,7 @@ ExtentTotals ClaimExtents(CheckState& state, const InodeSlot& slot) {
 }
 
 void ForEachSoundExtent(CheckState& state, const InodeSlot& slot, OnExtent fn) {
-  Scan(state, slot, nullptr, [](Pfn) { return true; }, fn);
+  ScanExtents(state.image, nullptr, slot, [](Pfn) { return true; }, fn);
 }
 
 void ForEachMetadataBlock(CheckState& state, const InodeSlot& slot,

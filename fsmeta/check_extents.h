@@ -4,6 +4,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "fsmeta/check_state.h"
+#include "fsmeta/check_tree.h"
 #include "fsmeta/format.h"
 
 namespace holdfast::fsmeta {
@@ -22,6 +23,11 @@ bool HoldsMetadata(const InodeSlot& slot);
 /// Checks the extents of a slot in whatever form it keeps them, and claims their blocks and the
 /// blocks of the tree.
 ExtentTotals ClaimExtents(CheckState& state, const InodeSlot& slot);
+
+/// Calls `fn` with the sound extents in order, in whatever form the slot keeps them. `report` may
+/// be null. `on_node` as for WalkTree.
+void ScanExtents(CheckImage& image, CheckReport* report, const InodeSlot& slot, OnTreeNode on_node,
+                 absl::FunctionRef<void(const ExtentRecord&)> fn);
 
 /// The sound extents in order, nothing reported or claimed again. Each lies in one group.
 void ForEachSoundExtent(CheckState& state, const InodeSlot& slot,

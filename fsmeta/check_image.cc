@@ -2,6 +2,7 @@
 // Overlaying the journal, and the checks that every object has in common.
 #include "fsmeta/check_image.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -12,13 +13,26 @@ namespace holdfast::fsmeta {
 void CheckImage::Apply(const LiveRecord& record) {
   for (size_t i = 0; i < record.lines.size(); ++i) {
     const uint64_t offset = record.lines[i] * kLine;
-    auto& block = patched_[offset >> kBlockShift];
-    if (block == nullptr) {
-      block = std::make_unique_for_overwrite<std::byte[]>(kBlockSize);
-      std::memcpy(block.get(), media_.data() + AlignDown(offset, kBlockSize), kBlockSize);
-    }
-    std::memcpy(block.get() + offset % kBlockSize, record.bytes.data() + i * kLine, kLine);
+    std::byte* block = Edit(Pfn(offset >> kBlockShift));
+    std::memcpy(block + offset % kBlockSize, record.bytes.data() + i * kLine, kLine);
   }
+}
+
+std::byte* CheckImage::Edit(Pfn pfn) {
+  auto& block = patched_[pfn.value()];
+  if (block == nullptr) {
+    block = std::make_unique_for_overwrite<std::byte[]>(kBlockSize);
+    std::memcpy(block.get(), media_.data() + ByteOffset(pfn), kBlockSize);
+  }
+  return block.get();
+}
+
+void CheckImage::ForEachEdited(absl::FunctionRef<void(Pfn, const std::byte*)> fn) const {
+  std::vector<uint64_t> blocks;
+  blocks.reserve(patched_.size());
+  for (const auto& [block, bytes] : patched_) blocks.push_back(block);
+  std::ranges::sort(blocks);
+  for (const uint64_t block : blocks) fn(Pfn(block), patched_.at(block).get());
 }
 
 const std::byte* CheckImage::BlockAt(uint64_t block) const {
@@ -38,6 +52,21 @@ Result<const void*> CheckImage::Load(const ObjectId& id) {
   HOLDFAST_TRY(CheckObject(object, id, UuidOf(superblock_)));
   ObjectHeader header;
   std::memcpy(&header, object, sizeof(header));
+  auto checked = CheckHeader(header, id);
+  if (!checked && mending_) {
+    std::byte* copy = Edit(Pfn(block)) + id.offset % kBlockSize;
+    header.reserved[0] = header.reserved[1] = 0;
+    std::memcpy(copy, &header, sizeof(header));
+    SealObject(copy, {id.type, id.offset, id.size, header.owner}, UuidOf(superblock_),
+               superblock_.header.sequence);
+    ++mended_;
+    return copy;
+  }
+  if (!checked) return Pass(std::move(checked));
+  return object;
+}
+
+Result<void> CheckImage::CheckHeader(const ObjectHeader& header, const ObjectId& id) const {
   if (header.reserved[0] != 0 || header.reserved[1] != 0) {
     return Fail(EUCLEAN,
                 absl::StrCat("byte ", id.offset, ": reserved words of its header are not 0"));
@@ -46,7 +75,7 @@ Result<const void*> CheckImage::Load(const ObjectId& id) {
     return Fail(EUCLEAN, absl::StrCat("byte ", id.offset, ": its sequence ", header.sequence,
                                       " has not been given out yet"));
   }
-  return object;
+  return {};
 }
 
 }  // namespace holdfast::fsmeta

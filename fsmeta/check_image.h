@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "daxcore/result.h"
 #include "fsmeta/journal_lane.h"
 #include "fsmeta/medium.h"
@@ -27,6 +28,19 @@ class CheckImage : public MetaReader {
   /// Lays a live record over the region.
   void Apply(const LiveRecord& record);
 
+  /// From now on an object that is sound but for reserved words or an impossible sequence number is
+  /// put right in DRAM as it is loaded.
+  void set_mending(bool on) { mending_ = on; }
+  /// How many were.
+  uint64_t mended() const { return mended_; }
+
+  /// The block's copy in DRAM, to change; every later Load sees the change. For repair.
+  std::byte* Edit(Pfn block);
+  /// Calls `fn` with each block that has a copy, in order of their places.
+  void ForEachEdited(absl::FunctionRef<void(Pfn, const std::byte*)> fn) const;
+  /// The bytes of a block, whatever they are. `block` < block_count.
+  const std::byte* BlockAt(uint64_t block) const;
+
   /// EUCLEAN: outside the filesystem, or unsound (identity, checksum, reserved words, a sequence of
   /// the future).
   Result<const void*> Load(const ObjectId& id) override;
@@ -38,10 +52,12 @@ class CheckImage : public MetaReader {
   }
 
  private:
-  const std::byte* BlockAt(uint64_t block) const;
+  Result<void> CheckHeader(const ObjectHeader& header, const ObjectId& id) const;
 
   std::span<const std::byte> media_;
   const Superblock superblock_;
+  bool mending_ = false;
+  uint64_t mended_ = 0;
   absl::flat_hash_map<uint64_t, std::unique_ptr<std::byte[]>> patched_;  // by block
 };
 

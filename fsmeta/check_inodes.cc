@@ -155,14 +155,14 @@ class SlotCheck {
 // One cluster: its head, then each slot against the head's bit.
 class ClusterCheck {
  public:
-  ClusterCheck(CheckState& state, uint64_t index, Pfn start)
+  ClusterCheck(CheckState& state, uint64_t index)
       : state_(state),
         first_ino_(index * kInodesPerCluster),
-        start_(start),
-        location_(absl::StrCat(index, " in block ", start.value())) {}
+        head_(state.clusters[index].front()),
+        location_(absl::StrCat(index, " in block ", head_.value())) {}
 
   void Run() {
-    const auto loaded = state_.image.Load(ClusterHeadId(start_));
+    const auto loaded = state_.image.Load(ClusterHeadId(head_));
     if (!loaded) return state_.report.Error(kCluster, location_, ReasonOf(loaded.error()));
     const auto& head = *static_cast<const InodeCluster*>(*loaded);
     CheckHead(head);
@@ -188,7 +188,7 @@ class ClusterCheck {
   }
 
   void CheckSlot(uint64_t ino, bool marked_used) {
-    const auto loaded = state_.image.Load(SlotId(start_, Ino(ino)));
+    const auto loaded = state_.image.Load(SlotPlace(state_, ino));
     if (!loaded) return state_.report.Error(kInode, absl::StrCat(ino), ReasonOf(loaded.error()));
     const auto& slot = *static_cast<const InodeSlot*>(*loaded);
     const bool expect_inode = marked_used && !IsReserved(ino);
@@ -222,29 +222,41 @@ class ClusterCheck {
 
   CheckState& state_;
   const uint64_t first_ino_;
-  const Pfn start_;
+  const Pfn head_;
   const std::string location_;
 };
 
-// The clusters in the extents of inode 2: whole, in order, each in one piece.
+// The clusters in the extents of inode 2: every block of every cluster.
 void FindClusters(CheckState& state, const InodeSlot& inode_file) {
-  uint64_t next_block = 0;
+  // No more clusters than blocks, however far out an extent claims to be.
+  const uint64_t most = state.image.superblock().block_count / kClusterBlocks;
+  uint64_t next = 0;
   ForEachSoundExtent(state, inode_file, [&](const ExtentRecord& extent) {
-    if (extent.file_block != next_block || extent.file_block % kClusterBlocks != 0) {
-      state.report.Error(
-          kInode, absl::StrCat(kInoInodeFile),
-          absl::StrCat("has a hole or half a cluster before file block ", extent.file_block));
+    if (extent.file_block != next) {
+      state.report.Error(kInode, absl::StrCat(kInoInodeFile),
+                         absl::StrCat("has a hole before file block ", extent.file_block));
     }
-    const uint64_t skip = AlignUp(extent.file_block, kClusterBlocks) - extent.file_block;
-    for (uint64_t i = skip; i + kClusterBlocks <= extent.length; i += kClusterBlocks) {
+    next = extent.file_block + extent.length;
+    for (uint64_t i = 0; i < extent.length; ++i) {
       const uint64_t index = (extent.file_block + i) / kClusterBlocks;
-      // No more clusters than blocks, however far out an extent claims to be.
-      if (index > state.image.superblock().block_count / kClusterBlocks) break;
+      if (index >= most) break;
       if (state.clusters.size() <= index) state.clusters.resize(index + 1);
-      state.clusters[index] = Pfn(extent.block + i);
+      state.clusters[index][(extent.file_block + i) % kClusterBlocks] = Pfn(extent.block + i);
     }
-    next_block = extent.file_block + extent.length;
   });
+  if (next % kClusterBlocks != 0) {
+    state.report.Error(kInode, absl::StrCat(kInoInodeFile), "ends in the middle of a cluster");
+  }
+}
+
+bool StartsWhereTheSuperblockSays(const CheckState& state) {
+  if (state.clusters.empty()) return false;
+  Pfn expected(state.image.superblock().inode_cluster0);
+  for (const Pfn place : state.clusters.front()) {
+    if (place != expected) return false;
+    expected += BlockCount(1);
+  }
+  return true;
 }
 
 }  // namespace
@@ -257,7 +269,7 @@ bool CheckInodes(CheckState& state) {
     return false;
   }
   FindClusters(state, *static_cast<const InodeSlot*>(*loaded));
-  if (state.clusters.empty() || state.clusters.front() != first) {
+  if (!StartsWhereTheSuperblockSays(state)) {
     state.report.Error(kInode, absl::StrCat(kInoInodeFile),
                        absl::StrCat("its first cluster is not in block ", first.value(),
                                     ", where the superblock has it"));
@@ -265,14 +277,21 @@ bool CheckInodes(CheckState& state) {
   }
   state.inodes.Resize(state.clusters.size() * kInodesPerCluster);
   for (uint64_t i = 0; i < state.clusters.size(); ++i) {
-    if (state.clusters[i] != Pfn(0)) ClusterCheck(state, i, state.clusters[i]).Run();
+    // One that is not wholly mapped was reported as a hole.
+    const auto& places = state.clusters[i];
+    if (std::ranges::find(places, Pfn(0)) == places.end()) ClusterCheck(state, i).Run();
   }
   return true;
 }
 
+ObjectId SlotPlace(const CheckState& state, uint64_t ino) {
+  const uint64_t block = 1 + ino % kInodesPerCluster / kSlotsPerBlock;
+  return SlotIdInBlock(state.clusters[ino / kInodesPerCluster][block], Ino(ino));
+}
+
 const InodeSlot* SlotForCheck(CheckState& state, uint64_t ino) {
   if (!state.inodes.Exists(ino)) return nullptr;
-  const auto loaded = state.image.Load(SlotId(state.clusters[ino / kInodesPerCluster], Ino(ino)));
+  const auto loaded = state.image.Load(SlotPlace(state, ino));
   return loaded ? static_cast<const InodeSlot*>(*loaded) : nullptr;
 }
 

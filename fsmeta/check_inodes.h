@@ -10,6 +10,9 @@ namespace holdfast::fsmeta {
 /// every inode. False if there is no inode file to speak of, so that the check cannot go on.
 bool CheckInodes(CheckState& state);
 
+/// Where the slot of `ino` is; its cluster must have been found.
+ObjectId SlotPlace(const CheckState& state, uint64_t ino);
+
 /// Slot of `ino` for a later pass; null where the inode pass could not read it either.
 const InodeSlot* SlotForCheck(CheckState& state, uint64_t ino);
 

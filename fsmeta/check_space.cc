@@ -229,7 +229,7 @@ class SpaceCheck {
 
 }  // namespace
 
-void ClaimGroups(CheckState& state) {
+void ClaimFixedBlocks(CheckState& state) {
   const Superblock& superblock = state.image.superblock();
   ClaimStatic(state, 0, 1);
   ClaimStatic(state, superblock.block_count - 1, 1);
@@ -240,6 +240,12 @@ void ClaimGroups(CheckState& state) {
   for (uint64_t group = 0; group < superblock.group_count; ++group) {
     const GroupLayout layout = LayoutOfGroup(superblock, group);
     ClaimStatic(state, layout.header.value(), 1 + layout.bitmap_blocks.value());
+  }
+}
+
+void ClaimGroups(CheckState& state) {
+  ClaimFixedBlocks(state);
+  for (uint64_t group = 0; group < state.image.superblock().group_count; ++group) {
     const auto header = LoadHeader(state.image, group);
     if (!header) {
       state.report.Error(kGroup, absl::StrCat(group), ReasonOf(header.error()));

@@ -6,6 +6,9 @@
 
 namespace holdfast::fsmeta {
 
+/// Claims what belongs to the filesystem itself wherever it lies by the superblock alone.
+void ClaimFixedBlocks(CheckState& state);
+
 /// Before the other passes: claims what belongs to the filesystem itself (superblocks, journal,
 /// headers, bitmaps) and the nodes of the groups' trees.
 void ClaimGroups(CheckState& state);

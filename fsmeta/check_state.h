@@ -2,6 +2,7 @@
 // What the passes of a check hand to each other: inodes as found, and where their slots are.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -37,15 +38,18 @@ class InodePictures {
   std::vector<InodePicture> inodes_;
 };
 
+/// Where the blocks of one inode cluster are, its head first; Pfn(0): nowhere.
+using ClusterPlaces = std::array<Pfn, kClusterBlocks>;
+
 /// Everything the passes share.
 struct CheckState {
   CheckImage& image;
   CheckReport& report;
   Claims claims{};
   InodePictures inodes{};
-  std::vector<Pfn> clusters{};          ///< of the inode file, by number; Pfn(0): unreadable
-  std::vector<uint64_t> directories{};  ///< inode numbers
-  std::vector<Spill> spills{};          ///< of live records: free blocks
+  std::vector<ClusterPlaces> clusters{};  ///< of the inode file, by number
+  std::vector<uint64_t> directories{};    ///< inode numbers
+  std::vector<Spill> spills{};            ///< of live records: free blocks
 };
 
 }  // namespace holdfast::fsmeta

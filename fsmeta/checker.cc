@@ -11,6 +11,7 @@
 #include "fsmeta/check_inodes.h"
 #include "fsmeta/check_journal.h"
 #include "fsmeta/check_orphans.h"
+#include "fsmeta/check_passes.h"
 #include "fsmeta/check_space.h"
 #include "fsmeta/check_state.h"
 #include "fsmeta/superblock.h"
@@ -38,6 +39,9 @@ void CheckSuperblockFields(CheckReport& report, const Superblock& superblock) {
   if ((superblock.flags & ~kFlagEmulated) != 0) {
     report.Error(kSuperblock, "", absl::StrCat("flags ", superblock.flags, " are unknown"));
   }
+  if ((superblock.incompat & kIncompatRepairing) != 0) {
+    report.Error(kSuperblock, "", "a repair was interrupted: run fsck.holdfast -y again");
+  }
   if (superblock.ro_compat != 0 || superblock.compat != 0) {
     report.Note(kSuperblock, "", "has features this program does not know: they are not checked");
   }
@@ -60,8 +64,9 @@ void CheckSuperblocks(std::span<const std::byte> media, const Superblock& chosen
   CheckSuperblockFields(report, chosen);
 }
 
-void RunPasses(CheckState& state) {
-  CheckJournal(state);
+}  // namespace
+
+void RunCheckPasses(CheckState& state) {
   ClaimGroups(state);
   if (!CheckInodes(state)) return;
   CheckDirectories(state);
@@ -70,8 +75,6 @@ void RunPasses(CheckState& state) {
   CheckLinks(state);
   CheckSpace(state);
 }
-
-}  // namespace
 
 Result<CheckReport> CheckFilesystem(std::span<const std::byte> media, std::string_view name) {
   CheckReport report;
@@ -85,7 +88,8 @@ Result<CheckReport> CheckFilesystem(std::span<const std::byte> media, std::strin
   report.totals.blocks = superblock->block_count;
   CheckImage image(media, *superblock);
   CheckState state{.image = image, .report = report};
-  RunPasses(state);
+  CheckJournal(state);
+  RunCheckPasses(state);
   return report;
 }
 

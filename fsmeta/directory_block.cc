@@ -108,6 +108,26 @@ Result<DirectoryRoom> RoomIn(const DirectoryBlock& block) {
   return room;
 }
 
+bool FillBlock(DirectoryBlock* block, std::span<const DirectoryRecord> entries) {
+  if (!entries.empty() && entries.front().offset != kRecordsBegin &&
+      entries.front().offset - kRecordsBegin < sizeof(DirectoryEntry)) {
+    FillBlock(block, entries.subspan(1));
+    return false;
+  }
+  uint32_t free_from = kRecordsBegin;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const DirectoryRecord& entry = entries[i];
+    const uint32_t end = i + 1 < entries.size() ? entries[i + 1].offset : kRecordsEnd;
+    if (entry.offset > free_from) PutFree(block, free_from, entry.offset - free_from);
+    uint32_t length = RecordBytes(entry.name.size());
+    if (end - entry.offset - length < sizeof(DirectoryEntry)) length = end - entry.offset;
+    PutEntry(block, entry.offset, length, {entry.name, entry.hash}, entry.target);
+    free_from = entry.offset + length;
+  }
+  if (free_from < kRecordsEnd) PutFree(block, free_from, kRecordsEnd - free_from);
+  return true;
+}
+
 void InitDirectoryBlock(DirectoryBlock* block) {
   PutFree(block, kRecordsBegin, kRecordsEnd - kRecordsBegin);
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "daxcore/result.h"
@@ -65,6 +66,10 @@ struct DirectoryRoom {
 };
 daxcore::Result<DirectoryRoom> RoomIn(const DirectoryBlock& block);
 
+/// Fills a zeroed block with `entries`, which are in order and do not overlap, each at its offset;
+/// what is between them is free, or part of the entry before it where it is too short for a record.
+/// An entry right behind such a gap at the block's begin is left out: false.
+bool FillBlock(DirectoryBlock* block, std::span<const DirectoryRecord> entries);
 /// Makes a zeroed block one free record.
 void InitDirectoryBlock(DirectoryBlock* block);
 /// Puts an entry into the first free record it fits in; its offset, or nothing if there is none.

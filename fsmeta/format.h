@@ -73,7 +73,8 @@ inline constexpr uint64_t kFlagEmulated = 1;  // Superblock::flags: made with --
 // writable one, unknown compat bits are left alone.
 inline constexpr uint64_t kKnownCompat = 0;
 inline constexpr uint64_t kKnownRoCompat = 0;
-inline constexpr uint64_t kKnownIncompat = 0;
+inline constexpr uint64_t kIncompatRepairing = 1;  // a repair is half done: no mount, only fsck
+inline constexpr uint64_t kKnownIncompat = kIncompatRepairing;
 inline constexpr size_t kLabelBytes = 64;
 
 struct Superblock {

@@ -188,12 +188,15 @@ Result<void> CheckWritable(const Superblock& superblock, std::string_view name) 
 }
 
 void WriteSuperblock(Region& region, Superblock superblock) {
-  for (const uint64_t block : {superblock.block_count - 1, uint64_t{0}}) {
-    const uint64_t offset = block << kBlockShift;
+  const uint64_t copy = (superblock.block_count - 1) << kBlockShift;
+  // Where the primary is lost, the copy is all there is: it must not be the first to be torn.
+  const bool primary_is_sound = ReadSuperblockCopy({region.base(), region.size()}, 0).has_value();
+  const uint64_t last = primary_is_sound ? 0 : copy;
+  for (const uint64_t offset : {copy - last, last}) {
     SealObject(&superblock, {ObjectType::kSuperblock, offset, kMetadataBlock, 0},
                UuidOf(superblock), superblock.header.sequence);
     region.persist().CopyNt(region.Target(offset), &superblock, sizeof(superblock));
-    if (block == 0 || !Seeded(SeededBug::kBothSuperblocksAtOnce)) region.persist().Drain();
+    if (offset == last || !Seeded(SeededBug::kBothSuperblocksAtOnce)) region.persist().Drain();
   }
 }
 

@@ -43,8 +43,8 @@ Uuid UuidOf(const Superblock& superblock);
 /// EROFS if this version may not write such a filesystem (unknown ro_compat features).
 Result<void> CheckWritable(const Superblock& superblock, std::string_view name);
 
-/// Seals and writes both copies durably, the copy first, so that one of them is sound whenever the
-/// power fails.
+/// Seals and writes both copies durably, one after the other, so that one of them is sound whenever
+/// the power fails; one that is lost comes first.
 void WriteSuperblock(Region& region, Superblock superblock);
 
 /// Notes a writable mount (count, boot id, time) and starts a new range of sequence numbers. After

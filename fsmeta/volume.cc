@@ -62,6 +62,11 @@ Volume::~Volume() {
 
 Result<void> Volume::OpenMedium() {
   HOLDFAST_ASSIGN(Superblock superblock, ReadSuperblock(*region_));
+  if ((superblock.incompat & kIncompatRepairing) != 0) {
+    return Fail(EUCLEAN, absl::StrFormat("region %s: a repair of it was interrupted; run "
+                                         "fsck.holdfast -y",
+                                         region_->path()));
+  }
   const bool read_only = options_.read_only || region_->read_only();
   if (!read_only) HOLDFAST_TRY(fsmeta::CheckWritable(superblock, region_->path()));
   Medium before_mount(*region_, superblock);

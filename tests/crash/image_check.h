@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/crash/image_memory.h"
-#include "tests/crash/tree_state.h"
+#include "tests/support/tree_state.h"
 
 namespace holdfast::tests {
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A filesystem with one of everything in it; every field that must be so is changed, one at a time,
 // its object sealed again, and the check has to notice.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <linux/falloc.h>
 #include <sys/stat.h>
 
 #include <set>
@@ -14,56 +12,15 @@
 #include "fsmeta/btree_node.h"
 #include "fsmeta/checker.h"
 #include "fsmeta/directory_block.h"
-#include "fsmeta/filesystem.h"
 #include "fsmeta/xattr_block.h"
 #include "tests/support/damaged_image.h"
-#include "tests/support/mounted_filesystem.h"
+#include "tests/support/rich_image.h"
 
 namespace holdfast::fsmeta {
 namespace {
 
 using tests::DamagedImage;
-using tests::MountedFilesystem;
-
-std::vector<std::byte> Bytes(size_t n) { return std::vector<std::byte>(n, std::byte{7}); }
-
-void MustDo(const Result<void>& result) { ASSERT_TRUE(result) << result.error().Text(); }
-
-// Files in every form that the medium knows.
-std::vector<std::byte> MakeRichImage() {
-  MountedFilesystem mounted(8 << 20);
-  auto& fs = mounted.fs();
-  const auto ino = [&](const std::string& path) { return *mounted.Find(path); };
-  const auto write = [&](const std::string& path, uint64_t block, size_t bytes) {
-    ASSERT_TRUE(fs.Write(mounted.op(), ino(path), block * 4096, Bytes(bytes), false));
-  };
-  for (const char* name : {"plain", "holes", "clone", "listed", "orphan"}) {
-    MustDo(mounted.Create(name));
-  }
-  write("plain", 0, 40000);
-  for (uint64_t i = 0; i < 200; ++i) write("holes", 2 * i, 4096);  // a tree of two levels
-  MustDo(fs.Reflink(mounted.op(), ino("plain"), 0, ino("clone"), 0, 0));
-  MustDo(fs.Allocate(mounted.op(), ino("clone"), 0, 1 << 20, 65536));
-  MustDo(mounted.MakeDirectory("dir"));
-  for (int i = 0; i < 180; ++i) {
-    MustDo(mounted.Create("dir/entry-with-a-name-that-takes-room-" + std::to_string(i)));
-  }
-  MustDo(mounted.MakeDirectory("dir/sub"));
-  MustDo(mounted.MakeDirectory("dir/sub/leaf"));
-  MustDo(mounted.Link("plain", "dir/sub/linked"));
-  MustDo(mounted.Symlink("short", "link"));
-  MustDo(mounted.Symlink(std::string(3000, 'l'), "long"));
-  EXPECT_TRUE(fs.MakeNode(mounted.op(), Ino(kInoRoot), "device", S_IFCHR | 0600, 0x501));
-  for (const size_t bytes : {10, 1000, 2000, 2500, 9000}) {
-    MustDo(fs.SetXattr(mounted.op(), ino("listed"), "user.v" + std::to_string(bytes),
-                       std::string(bytes, 'v'), 0));
-  }
-  // Removed while it is open, and the power fails: it stays in the orphan file.
-  const Ino open = ino("orphan");
-  MustDo(fs.Open(open));
-  MustDo(mounted.Unlink("orphan"));
-  return mounted.Image();
-}
+using tests::MakeRichImage;
 
 // What may be changed at `offset` of an object so that somebody must notice.
 struct Change {

@@ -30,12 +30,18 @@ class FsckTest : public testing::Test {
     EXPECT_TRUE(fsmeta::FormatRegion(**region, {}));
   }
   ToolRun Fsck(Arguments arguments) { return tests::RunTool(FsckMain, arguments); }
-  // Breaks the checksum of the first inode cluster's head.
-  void Damage() {
+  static constexpr uint64_t kClusterHead = 200;        // bytes into the first inode cluster
+  static constexpr uint64_t kInodeSlots = 4096 + 712;  // in the slot of the root
+  // Breaks the checksum of an object.
+  void Damage(uint64_t at = kClusterHead) {
     const auto superblock = fsmeta::ReadSuperblock(**Region::Open(path_, {.read_only = true}));
     std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(static_cast<std::streamoff>(superblock->inode_cluster0 * 4096 + 200));
+    file.seekp(static_cast<std::streamoff>(superblock->inode_cluster0 * 4096 + at));
     file.put('x');
+  }
+  std::string Bytes() {
+    std::ifstream file(path_, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
   }
 
   tests::ScratchDir scratch_;
@@ -58,9 +64,11 @@ TEST_F(FsckTest, FstabPassOfACleanFilesystemIsZero) {
 }
 
 TEST_F(FsckTest, ReportingAndRepairingExcludeEachOther) {
-  const ToolRun run = Fsck({"-n", "-y", path_});
-  EXPECT_EQ(run.code, 16);
-  EXPECT_THAT(run.err, HasSubstr("-n"));
+  for (const auto& [one, other] : {std::pair("-n", "-y"), {"-n", "-p"}, {"-p", "-y"}}) {
+    const ToolRun run = Fsck({one, other, path_});
+    EXPECT_EQ(run.code, 16);
+    EXPECT_THAT(run.err, HasSubstr(one));
+  }
 }
 
 TEST_F(FsckTest, DamageIsFour) {
@@ -71,15 +79,39 @@ TEST_F(FsckTest, DamageIsFour) {
   EXPECT_THAT(run.out, HasSubstr("errors,"));
 }
 
-TEST_F(FsckTest, AskedToRepairItSaysThatItCannotAndChangesNothing) {
-  Damage();
-  std::ifstream before_file(path_, std::ios::binary);
-  const std::string before(std::istreambuf_iterator<char>(before_file), {});
-  const ToolRun run = Fsck({"-y", path_});
-  EXPECT_EQ(run.code, 4);
-  EXPECT_THAT(run.err, HasSubstr("cannot repair; nothing was changed"));
-  std::ifstream after_file(path_, std::ios::binary);
-  EXPECT_TRUE(before == std::string(std::istreambuf_iterator<char>(after_file), {}));
+TEST_F(FsckTest, RepairIsOneAndTheNextRunIsZero) {
+  for (const char* flag : {"-p", "-a", "-y"}) {
+    Damage();
+    const ToolRun run = Fsck({flag, path_});
+    EXPECT_EQ(run.code, 1) << run.out << run.err;
+    EXPECT_THAT(run.out, HasSubstr("inode cluster 0: its head follows its slots\n"));
+    EXPECT_THAT(run.out, HasSubstr("repaired, 1 changes, 0 of them lose something"));
+    EXPECT_EQ(Fsck({flag, path_}).code, 0);
+    EXPECT_EQ(Fsck({"-n", path_}).code, 0);
+  }
+}
+
+TEST_F(FsckTest, PreenLeavesWhatLosesSomething) {
+  Damage(kInodeSlots);
+  const std::string before = Bytes();
+  const ToolRun preen = Fsck({"-p", path_});
+  EXPECT_EQ(preen.code, 4) << preen.out << preen.err;
+  EXPECT_THAT(preen.out, HasSubstr("lost: inode 1: its slot is lost"));
+  EXPECT_THAT(preen.err, HasSubstr("nothing was changed: 1 of these changes lose something"));
+  EXPECT_TRUE(before == Bytes());
+  EXPECT_EQ(Fsck({"-y", path_}).code, 1);
+  EXPECT_EQ(Fsck({"-n", path_}).code, 0);
+}
+
+TEST_F(FsckTest, RepairTellsInJson) {
+  Damage(kInodeSlots);
+  const ToolRun run = Fsck({"-y", "--json", path_});
+  EXPECT_EQ(run.code, 1);
+  const auto report = nlohmann::json::parse(run.out);
+  EXPECT_EQ(report["clean"], true);
+  EXPECT_EQ(report["outcome"], "repaired");
+  EXPECT_EQ(report["repairs"][0]["loses"], true);
+  EXPECT_EQ(report["why"], "");
 }
 
 TEST_F(FsckTest, TellsInJson) {
@@ -109,9 +141,11 @@ TEST_F(FsckTest, WhatCannotBeCheckedIsEight) {
 
 TEST_F(FsckTest, O1MountedRegionIsNotChecked) {
   const auto owner = Region::Open(path_, {});
-  const ToolRun run = Fsck({"-n", path_});
-  EXPECT_EQ(run.code, 8);
-  EXPECT_THAT(run.err, HasSubstr("pid " + std::to_string(getpid())));
+  for (const char* flag : {"-n", "-p", "-y"}) {
+    const ToolRun run = Fsck({flag, path_});
+    EXPECT_EQ(run.code, 8);
+    EXPECT_THAT(run.err, HasSubstr("pid " + std::to_string(getpid())));
+  }
 }
 
 TEST_F(FsckTest, UsageIsSixteen) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walking, removing and comparing trees.
-#include "tests/crash/tree_state.h"
+#include "tests/support/tree_state.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
