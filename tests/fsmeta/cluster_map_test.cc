@@ -62,13 +62,7 @@ class ClusterMapTest : public testing::Test {
   // Overwrites the inode file's slot on the medium.
   template <typename F>
   void CorruptSlot(F&& change) {
-    const ObjectId id = map_->SlotOfInodeFile();
-    Region& region = parts_.base().region();
-    InodeSlot slot;
-    std::memcpy(&slot, region.At(id.offset), sizeof(slot));
-    change(slot);
-    SealObject(&slot, id, parts_.medium().uuid(), 1);
-    region.persist().Store(region.Target(id.offset), &slot, sizeof(slot));
+    parts_.CorruptSlot(map_->SlotOfInodeFile(), std::forward<F>(change));
     Remount();
   }
 

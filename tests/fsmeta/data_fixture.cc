@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "fsmeta/checker.h"
+#include "tests/support/error_of.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -46,6 +47,16 @@ Ino DataFixture::MakeFile() {
                                            S_IFREG | 0644, 0);
   Check(made);
   return made ? made->ino : Ino(0);
+}
+
+Ino DataFixture::Written(uint64_t bytes, uint64_t seed) {
+  const Ino ino = MakeFile();
+  WriteAt(ino, 0, Pattern(bytes, seed));
+  return ino;
+}
+
+int DataFixture::AllocateError(Ino ino, int mode, uint64_t offset, uint64_t length) {
+  return tests::ErrorOf(data().Allocate(op(), ino, mode, offset, length));
 }
 
 uint64_t DataFixture::WriteAt(Ino ino, uint64_t offset, std::string_view bytes) {

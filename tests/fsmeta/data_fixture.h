@@ -33,6 +33,10 @@ class DataFixture : public testing::Test {
   void Remount() { mounted_.Crash(); }
   /// An empty regular file in the root, which stays in core.
   Ino MakeFile();
+  /// A file of `bytes` bytes, as Pattern makes them.
+  Ino Written(uint64_t bytes, uint64_t seed = 1);
+  /// The error of FileData::Allocate; 0: done.
+  int AllocateError(Ino ino, int mode, uint64_t offset, uint64_t length);
 
   uint64_t WriteAt(Ino ino, uint64_t offset, std::string_view bytes);
   std::string ReadAt(Ino ino, uint64_t offset, uint64_t length);

@@ -17,15 +17,6 @@ class FileAllocateTest : public DataFixture {
     const auto done = data().Allocate(op(), ino, mode, offset, length);
     ASSERT_TRUE(done) << done.error().Text();
   }
-  int ErrorOf(Ino ino, int mode, uint64_t offset, uint64_t length) {
-    const auto done = data().Allocate(op(), ino, mode, offset, length);
-    return done ? 0 : done.error().code;
-  }
-  Ino Written(uint64_t bytes) {
-    const Ino ino = MakeFile();
-    WriteAt(ino, 0, Pattern(bytes));
-    return ino;
-  }
 };
 
 TEST_F(FileAllocateTest, FillsHolesAndExtends) {
@@ -50,8 +41,8 @@ TEST_F(FileAllocateTest, ExtendingCleansTheOldLastBlock) {
 TEST_F(FileAllocateTest, TooMuchChangesNothing) {
   const Ino ino = Written(100);
   const uint64_t free = FreeBlocks();
-  EXPECT_EQ(ErrorOf(ino, 0, 0, 100 * kMiB), ENOSPC);
-  EXPECT_EQ(ErrorOf(ino, kZero, 0, 100 * kMiB), ENOSPC);
+  EXPECT_EQ(AllocateError(ino, 0, 0, 100 * kMiB), ENOSPC);
+  EXPECT_EQ(AllocateError(ino, kZero, 0, 100 * kMiB), ENOSPC);
   EXPECT_EQ(SizeOf(ino), 100u);
   EXPECT_EQ(FreeBlocks(), free);
   EXPECT_EQ(Shape(ino), "w1");
@@ -59,13 +50,13 @@ TEST_F(FileAllocateTest, TooMuchChangesNothing) {
 
 TEST_F(FileAllocateTest, RefusesOddCalls) {
   const Ino ino = Written(100);
-  EXPECT_EQ(ErrorOf(ino, 0, 0, 0), EINVAL);
-  EXPECT_EQ(ErrorOf(ino, 0, kMaxFileSize, 1), EFBIG);
-  EXPECT_EQ(ErrorOf(ino, 0, UINT64_MAX - 5, 10), EFBIG);
-  EXPECT_EQ(ErrorOf(ino, FALLOC_FL_PUNCH_HOLE, 0, 10), EOPNOTSUPP);
-  EXPECT_EQ(ErrorOf(ino, FALLOC_FL_COLLAPSE_RANGE | kKeep, 0, kBlock), EOPNOTSUPP);
-  EXPECT_EQ(ErrorOf(ino, 0x4000, 0, 10), EOPNOTSUPP);
-  EXPECT_EQ(ErrorOf(Ino(kInoRoot), 0, 0, 10), EISDIR);
+  EXPECT_EQ(AllocateError(ino, 0, 0, 0), EINVAL);
+  EXPECT_EQ(AllocateError(ino, 0, kMaxFileSize, 1), EFBIG);
+  EXPECT_EQ(AllocateError(ino, 0, UINT64_MAX - 5, 10), EFBIG);
+  EXPECT_EQ(AllocateError(ino, FALLOC_FL_PUNCH_HOLE, 0, 10), EOPNOTSUPP);
+  EXPECT_EQ(AllocateError(ino, FALLOC_FL_COLLAPSE_RANGE | kKeep, 0, kBlock), EOPNOTSUPP);
+  EXPECT_EQ(AllocateError(ino, 0x4000, 0, 10), EOPNOTSUPP);
+  EXPECT_EQ(AllocateError(Ino(kInoRoot), 0, 0, 10), EISDIR);
 }
 
 TEST_F(FileAllocateTest, PunchUnmapsWholeBlocksAndZeroesEdges) {

@@ -12,11 +12,6 @@ class FileCopyTest : public DataFixture {
                         uint64_t length) {
     return data().CopyRange(op(), from, from_offset, to, to_offset, length);
   }
-  Ino Written(uint64_t bytes, uint64_t seed = 1) {
-    const Ino ino = MakeFile();
-    WriteAt(ino, 0, Pattern(bytes, seed));
-    return ino;
-  }
 };
 
 TEST_F(FileCopyTest, APlainCopySharesEverything) {

@@ -13,11 +13,6 @@ class FileReflinkTest : public DataFixture {
     const auto done = data().Reflink(op(), from, from_offset, to, to_offset, length);
     return done ? 0 : done.error().code;
   }
-  Ino Written(uint64_t bytes, uint64_t seed = 1) {
-    const Ino ino = MakeFile();
-    WriteAt(ino, 0, Pattern(bytes, seed));
-    return ino;
-  }
 };
 
 TEST_F(FileReflinkTest, AWholeFileCostsNoSpace) {

@@ -11,9 +11,7 @@ class FileUnshareTest : public DataFixture {
  protected:
   FileUnshareTest() : DataFixture(64 * kMiB) {}
   int Unshare(Ino ino, uint64_t offset, uint64_t length) {
-    const auto done =
-        data().Allocate(op(), ino, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
-    return done ? 0 : done.error().code;
+    return AllocateError(ino, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
   }
 };
 

@@ -12,7 +12,6 @@
 #include <random>
 #include <vector>
 
-#include "fsmeta/superblock.h"
 #include "tests/support/mounted_parts.h"
 
 namespace holdfast::fsmeta {
@@ -42,16 +41,16 @@ class QuarantineFileTest : public testing::Test {
     contents_ = loaded.value_or(QuarantineContents{});
   }
   void Remount() {
-    file_.reset();
-    parts_.Remount();
-    Open();
+    Reopen([this] { parts_.Remount(); });
   }
-  // As the first mount after a reboot.
   void Reboot() {
-    Superblock superblock = *ReadSuperblock(parts_.base().region());
-    superblock.boot_id[0] ^= 0xff;
-    WriteSuperblock(parts_.base().region(), superblock);
-    Remount();
+    Reopen([this] { parts_.Reboot(); });
+  }
+  template <typename F>
+  void Reopen(F&& remount) {
+    file_.reset();
+    remount();
+    Open();
   }
   Result<void> Add(std::vector<BlockRun> runs, uint64_t former, std::vector<ProcessId> holders) {
     return parts_.Run(

@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "fsmeta/superblock.h"
 #include "tests/support/mounted_parts.h"
 
 namespace holdfast::fsmeta {
@@ -34,16 +33,17 @@ class QuarantineStoreTest : public testing::Test {
     store_ = std::make_unique<FileQuarantineStore>(parts_.base().runner(), parts_.tools(), *file_);
   }
   void Remount() {
-    store_.reset();
-    file_.reset();
-    parts_.Remount();
-    Open();
+    Reopen([this] { parts_.Remount(); });
   }
   void Reboot() {
-    Superblock superblock = *ReadSuperblock(parts_.base().region());
-    superblock.boot_id[0] ^= 0xff;
-    WriteSuperblock(parts_.base().region(), superblock);
-    Remount();
+    Reopen([this] { parts_.Reboot(); });
+  }
+  template <typename F>
+  void Reopen(F&& remount) {
+    store_.reset();
+    file_.reset();
+    remount();
+    Open();
   }
   // Blocks that belong to nobody but quarantine.
   BlockRun Quarantined(uint64_t length) {

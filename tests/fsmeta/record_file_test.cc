@@ -66,13 +66,8 @@ class RecordFileTest : public testing::Test {
   // Overwrites the file's slot on the medium.
   template <typename F>
   void CorruptSlot(F&& change) {
-    const ObjectId id = *parts_.inodes().Locate(parts_.medium(), kKind.ino);
-    Region& region = parts_.base().region();
-    InodeSlot slot;
-    std::memcpy(&slot, region.At(id.offset), sizeof(slot));
-    change(slot);
-    SealObject(&slot, id, parts_.medium().uuid(), 1);
-    region.persist().Store(region.Target(id.offset), &slot, sizeof(slot));
+    parts_.CorruptSlot(*parts_.inodes().Locate(parts_.medium(), kKind.ino),
+                       std::forward<F>(change));
   }
 
   tests::MountedParts parts_;

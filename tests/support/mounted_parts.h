@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "fsmeta/inode_table.h"
 #include "fsmeta/refcounts.h"
 #include "fsmeta/reverse_map.h"
+#include "fsmeta/superblock.h"
 #include "tests/support/formatted_medium.h"
 
 namespace holdfast::tests {
@@ -30,6 +32,25 @@ class MountedParts {
     parts_.reset();
     medium_.Remount();
     Build();
+  }
+
+  /// As the first mount after a reboot.
+  void Reboot() {
+    daxcore::Region& region = medium_.region();
+    fsmeta::Superblock superblock = *fsmeta::ReadSuperblock(region);
+    superblock.boot_id[0] ^= 0xff;
+    fsmeta::WriteSuperblock(region, superblock);
+    Remount();
+  }
+  /// Changes the inode slot at `id` behind everybody's back, checksum included.
+  template <typename F>
+  void CorruptSlot(fsmeta::ObjectId id, F&& change) {
+    daxcore::Region& region = medium_.region();
+    fsmeta::InodeSlot slot;
+    std::memcpy(&slot, region.At(id.offset), sizeof(slot));
+    change(slot);
+    fsmeta::SealObject(&slot, id, medium().uuid(), 1);
+    region.persist().Store(region.Target(id.offset), &slot, sizeof(slot));
   }
 
   template <typename F>
