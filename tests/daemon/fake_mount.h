@@ -43,8 +43,11 @@ class FakeMount : public testing::Test {
     fsmeta::MountOptions how;
     how.read_only = options.read_only;
     how.layout = options.layout;
+    auto direct = std::make_unique<DirectSessions>();
+    how.events = direct.get();
     auto filesystem = fsmeta::Filesystem::Mount(std::move(region), how);
-    service_ = std::make_unique<Service>(std::move(options), Must(std::move(filesystem)));
+    service_ = std::make_unique<Service>(std::move(options), Must(std::move(filesystem)),
+                                         std::move(direct));
     auto session = Session::Create(*service_, FileDescriptor(kernel_.TakeDaemonEnd()),
                                    Session::Channel::kSocket);
     session_ = Must(std::move(session));

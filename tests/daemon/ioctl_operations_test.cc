@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ioctls over the protocol: every argument that no sane program sends, then those that work.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
 #include <string>
 #include <vector>
 
-#include "client/include/holdfast/ioctl.h"
-#include "nlohmann/json.hpp"
-#include "tests/daemon/fake_mount.h"
+#include "tests/daemon/ioctl_fixture.h"
 
 namespace holdfast::daemon {
 namespace {
@@ -17,36 +14,11 @@ namespace {
 using tests::BytesOf;
 using tests::FuseReply;
 
-template <typename T>
-T Sized() {
-  T argument{};
-  argument.size = sizeof(T);
-  return argument;
-}
-
-class IoctlOperationsTest : public FakeMount {
+class IoctlOperationsTest : public IoctlFixture {
  protected:
-  IoctlOperationsTest() : file_(MakeFile("f", std::string(16384, 'x'))) {}
-
-  template <typename T>
-  FuseReply Ask(const OpenFile& file, unsigned long command, const T& argument) {
-    return kernel().Ioctl(file.node, file.handle, static_cast<uint32_t>(command),
-                          BytesOf(argument));
-  }
-  // What the ioctl put back into its argument.
-  template <typename T>
-  static T Out(const FuseReply& reply) {
-    return reply.As<T>(sizeof(fuse_ioctl_out));
-  }
-  OpenFile OpenAgain(int flags) {
-    const auto opened = kernel().Open(file_.node, static_cast<uint32_t>(flags));
-    return {file_.node, opened.As<fuse_open_out>().fh};
-  }
   static holdfast_range Range(uint64_t offset, uint64_t length, uint32_t flags = 0) {
     return {sizeof(holdfast_range), flags, offset, length};
   }
-
-  const OpenFile file_;
 };
 
 TEST_F(IoctlOperationsTest, WhatIsNotOursIsEnotty) {
@@ -144,31 +116,6 @@ TEST_F(IoctlOperationsTest, LayoutIsPaged) {
     layout.offset = page.next;
   }
   EXPECT_GE(seen, 99U);
-}
-
-TEST_F(IoctlOperationsTest, InfoComesInPages) {
-  auto query = Sized<holdfast_query>();
-  query.what = HOLDFAST_QUERY_INFO;
-  std::string text;
-  do {
-    const FuseReply reply = Ask(file_, HOLDFAST_IOC_QUERY, query);
-    ASSERT_EQ(reply.error, 0);
-    query = Out<holdfast_query>(reply);
-    text.append(query.text, query.count);
-  } while (query.cursor != 0);
-  const auto info = nlohmann::json::parse(text);
-  EXPECT_EQ(info["counters"]["bytes_written"], 16384U);
-  EXPECT_EQ(info["region"]["kind"], "memory");
-  EXPECT_EQ(info["features"]["transport"], "fuse");
-  query.what = 4711;
-  EXPECT_EQ(Ask(file_, HOLDFAST_IOC_QUERY, query).error, EOPNOTSUPP);
-}
-
-TEST_F(IoctlOperationsTest, APageOfSomebodyElsesAnswerIsStale) {
-  auto query = Sized<holdfast_query>();
-  query.what = HOLDFAST_QUERY_INFO;
-  query.cursor = 987654321;
-  EXPECT_EQ(Ask(file_, HOLDFAST_IOC_QUERY, query).error, ESTALE);
 }
 
 }  // namespace
