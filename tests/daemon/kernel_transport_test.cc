@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -140,7 +141,6 @@ class KernelTransport : public testing::TestWithParam<TransportChoice> {
 
   void TearDown() override {
     Unmount();
-    if (!switch_before_.empty()) std::ofstream(kSwitch) << switch_before_;
   }
 
   void Unmount() {
@@ -211,15 +211,17 @@ class KernelTransport : public testing::TestWithParam<TransportChoice> {
   Service& service() { return *service_; }
 
  private:
+  // It stays on; posix/transport_test.sh, which turns it off, has it locked then.
   bool SwitchOn() {
-    if (!std::getline(std::ifstream(kSwitch), switch_before_)) return false;
+    lock_ = FileDescriptor(open(kSwitch, O_RDONLY | O_CLOEXEC));
+    if (!lock_ || flock(lock_.get(), LOCK_SH) != 0) return false;
     std::ofstream(kSwitch) << "Y";
     return true;
   }
 
   const tests::ScratchDir folder_;
   const std::string mountpoint_ = folder_ / "mnt";
-  std::string switch_before_;
+  FileDescriptor lock_;
   std::map<uint64_t, daxcore::PinId> pins_;  // by file
   absl::Notification ended_;
   std::unique_ptr<Service> service_;

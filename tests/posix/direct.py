@@ -16,6 +16,7 @@ HOLE, UNWRITTEN, WRITTEN, SHARED = range(4)
 LEASE_WRITE, LEASE_EXCLUSIVE, PIN_LONG_TERM = 1, 2, 1
 RECALL, VOID, FAILURE, REMOVE, LOST = range(1, 6)
 QUERY_INFO, QUERY_BUSY, QUERY_PAGES = 1, 2, 3
+FAIL_CLEAR = 2
 
 
 def _ioc(direction, number, size):
@@ -47,6 +48,7 @@ IOC_PIN = _ioc(_RW, 9, PIN.size)
 IOC_UNPIN = _ioc(_W, 10, PIN.size)
 IOC_EVENTS = _ioc(_RW, 11, EVENTS_SIZE)
 IOC_QUERY = _ioc(_RW, 12, QUERY_SIZE)
+IOC_FAIL = _ioc(_W, 13, RANGE.size)  # its argument is laid out as that of a range
 
 
 class DirectFile:
@@ -112,8 +114,8 @@ class DirectFile:
         self._call(IOC_REFLINK,
                    REFLINK.pack(REFLINK.size, 0, token, offset, length, destination))
 
-    def change_range(self, request, offset, length):
-        self._call(request, RANGE.pack(RANGE.size, 0, offset, length))
+    def change_range(self, request, offset, length, flags=0):
+        self._call(request, RANGE.pack(RANGE.size, flags, offset, length))
 
 
 def error_of(action, *args, **options):

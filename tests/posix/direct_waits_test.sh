@@ -16,7 +16,6 @@ steps() {
     timeout 100 python3 "$script" "$step" "$mnt" "$region" || fail "$step"
     rm -rf "${mnt:?}"/*
   done
-  check "the canary never fired" eval 'holdfast info --json "$mnt" | jq -e ".failures | .page_canary_hits == 0 and .allocator_oracle_hits == 0"'
   unmount_region
   check_region
 }

@@ -7,6 +7,7 @@ if [[ ! -x $older ]]; then
   echo "every test runs with the distribution's libfuse here" && exit 0
 fi
 programs=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-programs.XXXXXX")
+trap 'rm -rf "$programs"' EXIT
 ln -s "$HOLDFAST_BIN_DIR"/* "$programs"
 ln -sf "$older" "$programs/holdfastd"
 export HOLDFAST_BIN_DIR=$programs
@@ -15,17 +16,23 @@ echo "-- the test of mounting"
 bash "$(dirname "$0")/mount_test.sh" || exit 1
 
 . "$(dirname "$0")/lib.sh"
-trap 'rm -rf "$programs"; clean_up' EXIT
+trap 'status=$?; rm -rf "$programs"; (exit $status); clean_up' EXIT
 echo "-- what info tells"
 make_region 32M
 mount_region
 info() { holdfast info --json "$mnt" | jq --raw-output "$1"; }
 check "it is the distribution's libfuse" \
   eval '[[ $(info .features.libfuse) == "$(PKG_CONFIG_PATH= pkg-config --modversion fuse3)" ]]'
-check "the transport is the device" eval '[[ $(info .features.transport) == fuse ]]'
-for feature in io_uring direct_io_mmap; do
-  check "$feature is off" eval '[[ $(info .features.$feature) == false ]]'
+check "a shared mmap on direct I/O is not to be had" eval '[[ $(info .features.direct_io_mmap) == false ]]'
+unmount_region
+for transport in fuse io_uring; do
+  [[ $transport == fuse || $(cat "$uring_switch" 2>/dev/null) == Y ]] || continue
+  mount_region
+  check "requests come over $transport" eval '[[ $(info .features.transport) == $transport ]]'
+  check "and are answered" eval 'echo text >"$mnt/text" && [[ $(<"$mnt/text") == text ]]'
+  unmount_region
 done
+mount_region
 
 echo "-- what works without them"
 head --bytes 3M /dev/urandom >"$scratch/data"

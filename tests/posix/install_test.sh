@@ -32,7 +32,6 @@ done
 cmake --install "$build" >/dev/null
 for program in holdfast holdfastd mkfs.holdfast mount.holdfast fsck.holdfast; do
   [[ $(command -v "$program") == /usr/* ]] || { echo "$program is not installed" >&2 && exit 1; }
-  ! ldd "$(command -v "$program")" | grep 'not found'
   "$program" --help >/dev/null
 done
 [[ -s /etc/holdfast/holdfast.toml ]]

@@ -18,13 +18,14 @@ region=${HOLDFAST_VM_REGION:-$shm/region} # in a virtual machine: real persisten
 mnt=$scratch/mnt
 mkdir "$mnt"
 
-# How requests come; `auto` unless the test is one of a pair. The kernel's switch for io_uring is put
-# back afterwards.
+# How requests come; `auto` unless the test is one of a pair. The kernel's switch for io_uring stays
+# on, as tools/quickstart leaves it: other tests need it meanwhile. Whoever turns it off has it locked.
 transport=${HOLDFAST_TRANSPORT:-auto}
 uring_switch=/sys/module/fuse/parameters/enable_uring
-uring_before=$(cat "$uring_switch" 2>/dev/null || true)
 if [[ $transport == io_uring ]]; then
-  [[ -n $uring_before ]] || { echo "needs a kernel with FUSE over io_uring" && exit 77; }
+  [[ -e $uring_switch ]] || { echo "needs a kernel with FUSE over io_uring" && exit 77; }
+  exec {uring_lock}<"$uring_switch"
+  flock --shared "$uring_lock"
   echo Y >"$uring_switch"
 fi
 
@@ -34,7 +35,6 @@ clean_up() {
   while umount --lazy "$mnt" 2>/dev/null; do :; done
   end_daemon KILL
   rm -rf "$scratch" "$shm"
-  [[ $transport != io_uring ]] || echo "$uring_before" >"$uring_switch"
   exit "$status"
 }
 trap clean_up EXIT
@@ -42,10 +42,13 @@ trap 'exit 1' INT TERM
 
 # region_owner [REGION]: prints the pid of the daemon that has the region locked.
 region_owner() {
-  local inode
+  local inode pid
   inode=$(stat --format %i "${1:-$region}" 2>/dev/null) || return 0
-  awk -v inode="$inode" '$2 == "FLOCK" && $4 == "WRITE" { split($6, id, ":")
-    if (id[3] == inode) print $5 }' /proc/locks
+  # Numbers of inodes are unique to one filesystem only: other programs may have such locks.
+  for pid in $(awk -v inode="$inode" '$2 == "FLOCK" && $4 == "WRITE" { split($6, id, ":")
+    if (id[3] == inode) print $5 }' /proc/locks); do
+    [[ $(cat "/proc/$pid/comm" 2>/dev/null) != holdfastd ]] || echo "$pid"
+  done
 }
 
 # end_daemon SIGNAL: sends it to the daemon of $region, if there is one, and waits until it is gone.

@@ -1,30 +1,30 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # How requests come: what is demanded, what is found, and what happens where io_uring fails.
-# ctest: timeout=60 once
+# ctest: timeout=300 once
 . "$(dirname "$0")/lib.sh"
 
 transport_told() { holdfast info --json "$mnt" | jq -r .features.transport; }
 serves() { echo text >"$mnt/file" && [[ $(<"$mnt/file") == text ]]; }
 # mounts_over TRANSPORT COMMAND...: the mount that the command makes works, and over that.
 mounts_over() {
-  "${@:2}"
-  serves && [[ $(transport_told) == "$1" ]]
+  local told
+  "${@:2}" && serves || return 1
+  told=$(transport_told)
   unmount_region
+  [[ $told == "$1" ]]
 }
 
 make_region 16M
 check "/dev/fuse when it is asked for" mounts_over fuse holdfastd "$region" "$mnt" -o transport=fuse
 
-[[ -n $uring_before ]] || { echo "this kernel has no FUSE over io_uring" && exit 0; }
-put_back() {
-  echo "$uring_before" >"$uring_switch"
-  clean_up
-}
-trap put_back EXIT
+[[ -e $uring_switch ]] || { echo "this kernel has no FUSE over io_uring" && exit 0; }
+exec {uring_lock}<"$uring_switch"
+flock "$uring_lock"
 preload=$HOLDFAST_BIN_DIR/../tests/libfailing_rings.so
 with_failing() { env FAIL_RINGS="$1" LD_PRELOAD="$preload" "${@:2}"; }
 
+trap 'status=$?; echo Y >"$uring_switch"; (exit $status); clean_up' EXIT
 echo N >"$uring_switch"
 check "/dev/fuse where the switch is off" mounts_over fuse holdfastd "$region" "$mnt"
 refuses 1 'transport=io_uring.*switch is off.*echo Y' holdfastd "$region" "$mnt" -o transport=io_uring
