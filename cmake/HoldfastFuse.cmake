@@ -32,7 +32,6 @@ function(holdfast_fuse_library target package)
   set(CMAKE_REQUIRED_DEFINITIONS -DFUSE_USE_VERSION=${use_version})
   set(CMAKE_REQUIRED_QUIET ON)
   set(features "")
-  holdfast_fuse_feature(URING "auto c = FUSE_CAP_OVER_IO_URING; return c == 0;")
   holdfast_fuse_feature(DIRECT_IO_ALLOW_MMAP "auto c = FUSE_CAP_DIRECT_IO_ALLOW_MMAP; return c == 0;")
   holdfast_fuse_feature(FEATURE_FLAGS
     "fuse_conn_info c{}; return fuse_set_feature_flag(&c, FUSE_CAP_ASYNC_READ);")
@@ -43,8 +42,6 @@ function(holdfast_fuse_library target package)
   holdfast_fuse_feature(KILL_SUIDGID "fuse_file_info f{}; f.kill_suidgid = 1; return f.kill_suidgid;")
   holdfast_fuse_feature(TMPFILE "fuse_lowlevel_ops o{}; return o.tmpfile == nullptr;")
   holdfast_fuse_feature(STATX "fuse_lowlevel_ops o{}; return o.statx == nullptr;")
-  holdfast_fuse_feature(EXPIRE_ONLY
-    "return fuse_lowlevel_notify_expire_entry(nullptr, FUSE_ROOT_ID, nullptr, 0);")
 
   message(STATUS "libfuse ${version} (${${package}_LIBDIR}):${features}")
 endfunction()

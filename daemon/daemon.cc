@@ -143,7 +143,7 @@ void Daemon::ScheduleChores() {
     // What waits for others when the filesystem shuts down runs again, and ends with EIO (F5).
     if (service_->filesystem().volume().medium().is_shut_down()) service_->parking_lot().WakeAll();
   });
-  house_->OnSignal(SIGUSR1, [this] { spdlog::info("state: {}", InfoOf(*service_).dump()); });
+  house_->OnSignal(SIGUSR1, [this] { spdlog::info("state: {}", JsonText(InfoOf(*service_))); });
   house_->OnSignal(SIGHUP, [this] {
     if (auto log = StartLog(command_.options, command_.foreground); !log) {
       spdlog::error("{}", log.error().Text());
@@ -196,8 +196,8 @@ Result<void> Daemon::Finish() {
   if (session_ != nullptr) session_->Stop();
   Result<void> finished;
   if (service_ != nullptr) finished = service_->Finish();
+  service_.reset();  // until then it tells clients of events, through the session
   session_.reset();
-  service_.reset();
   return finished;
 }
 

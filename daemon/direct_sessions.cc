@@ -139,9 +139,9 @@ void DirectSessions::End(SessionId session) {
     Unwatch(*file->holder);
     file->holder.reset();
     stored = std::exchange(file->stores, false);
+    file->events.Clear();  // with the lock, since the next session of the open file may come then
   }
   filesystem_->direct().CloseSession(file->ino, session);
-  file->events.Clear();
   if (stored && forget_pages_) forget_pages_(file->ino);
 }
 
@@ -210,6 +210,11 @@ void DirectSessions::Voided(SessionId session, daxcore::LeaseId lease) {
 void DirectSessions::Failed(SessionId session, Ino ino, FileRange range) {
   const FilePtr file = FileOf(session);
   if (file != nullptr) file->events.Push(EventOf(HOLDFAST_EVENT_FAILURE, ino, range));
+}
+
+void DirectSessions::Removed(SessionId session, Ino ino) {
+  const FilePtr file = FileOf(session);
+  if (file != nullptr) file->events.Push(EventOf(HOLDFAST_EVENT_REMOVE, ino, {}));
 }
 
 }  // namespace holdfast::daemon

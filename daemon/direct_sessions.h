@@ -63,6 +63,7 @@ class DirectSessions final : public daxcore::LayoutEvents {
                 std::chrono::milliseconds time) override;
   void Voided(daxcore::SessionId session, daxcore::LeaseId lease) override;
   void Failed(daxcore::SessionId session, daxcore::Ino ino, daxcore::FileRange range) override;
+  void Removed(daxcore::SessionId session, daxcore::Ino ino) override;
 
  private:
   // An open file, from the first poll or lease until it is closed. Shared with whoever queues an

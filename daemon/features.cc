@@ -114,7 +114,6 @@ std::span<const NamedFeature> NamedFeatures() {
       {"export_support", &Features::export_support},
       {"atomic_truncate", &Features::atomic_truncate},
       {"parallel_lookups", &Features::parallel_lookups},
-      {"io_uring", &Features::io_uring},
   };
   return kNamed;
 }

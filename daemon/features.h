@@ -35,7 +35,6 @@ struct Features {
   bool atomic_truncate = false;
   bool symlink_cache = false;
   bool parallel_lookups = false;
-  bool io_uring = false;
 };
 
 /// Chooses among what the kernel offers (INIT) and says so to libfuse.

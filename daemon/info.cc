@@ -98,12 +98,11 @@ json OptionsOf(const Options& options) {
 }
 
 json FeaturesOf(const Service& service) {
-  Features features = service.features();
-  features.io_uring = service.over_io_uring();
+  const Features& features = service.features();
   json object = {{"protocol", std::to_string(features.protocol_major) + "." +
                                   std::to_string(features.protocol_minor)},
                  {"libfuse", fuse_pkgversion()},
-                 {"transport", features.io_uring ? "io_uring" : "fuse"},
+                 {"transport", service.over_io_uring() ? "io_uring" : "fuse"},
                  {"max_write", features.max_write},
                  {"max_background", features.max_background}};
   for (const NamedFeature& feature : NamedFeatures()) {
@@ -139,8 +138,6 @@ json LayoutsOf(daxcore::LayoutManager& layouts) {
           {"busy_failures", metrics.busy_failures.load()},
           {"quarantined_blocks", metrics.quarantined_blocks.load()},
           {"quarantined_bytes", daxcore::Bytes(layouts.quarantine().blocks())},
-          {"failures", metrics.failures.load()},
-          {"holders_told", metrics.holders_told.load()},
           {"break_wait", HistogramOf(metrics.break_wait)},
           {"recall_time", HistogramOf(metrics.recall_time)}};
 }
@@ -166,6 +163,10 @@ json CountersOf(const Service& service) {
       {"operations", std::move(operations)},           {"bytes_read", metrics.bytes_read.load()},
       {"bytes_written", metrics.bytes_written.load()}, {"parked", metrics.parked.load()},
       {"parked_now", service.parking_lot().size()},    {"interrupted", metrics.interrupted.load()}};
+}
+
+std::string JsonText(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 json InfoOf(Service& service) {

@@ -190,8 +190,9 @@ void KernelMount::Cut() {
     RunFusermountUnmount(place_.mountpoint, "-uzq");
     return;
   }
-  // Forcing ends the connection first, so that nobody waits for an answer that will not come.
-  umount2(place_.mountpoint.c_str(), MNT_FORCE | UMOUNT_NOFOLLOW);
+  // Forcing ends the connection first, so that nobody waits for an answer that will not come. Where
+  // nobody used the mount it is gone then, and what is there now is somebody else's.
+  if (umount2(place_.mountpoint.c_str(), MNT_FORCE | UMOUNT_NOFOLLOW) == 0) return;
   umount2(place_.mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 

@@ -16,6 +16,7 @@
 
 #include "daemon/file_descriptor.h"
 #include "spdlog/sinks/basic_file_sink.h"
+#include "spdlog/sinks/dist_sink.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/sinks/syslog_sink.h"
 #include "spdlog/spdlog.h"
@@ -60,6 +61,18 @@ Result<spdlog::sink_ptr> MakeSink(std::string_view target) {
   return std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
 }
 
+// One logger for good: other threads may be inside it while it is given another file.
+struct Log {
+  Log() { logger->flush_on(spdlog::level::trace); }
+  std::shared_ptr<spdlog::sinks::dist_sink_mt> target =
+      std::make_shared<spdlog::sinks::dist_sink_mt>();
+  std::shared_ptr<spdlog::logger> logger = std::make_shared<spdlog::logger>(kName, target);
+};
+Log& TheLog() {
+  static Log& log = *new Log;
+  return log;
+}
+
 }  // namespace
 
 Result<void> StartLog(const Options& options, bool foreground) {
@@ -72,10 +85,10 @@ Result<void> StartLog(const Options& options, bool foreground) {
   } else {
     sink->set_pattern("%Y-%m-%d %H:%M:%S.%e holdfastd[%P] %l: %v");
   }
-  auto logger = std::make_shared<spdlog::logger>(kName, std::move(sink));
-  logger->set_level(spdlog::level::from_str(options.log_level));
-  logger->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(std::move(logger));
+  Log& log = TheLog();
+  log.logger->set_level(spdlog::level::from_str(options.log_level));
+  log.target->set_sinks({std::move(sink)});
+  if (spdlog::default_logger_raw() != log.logger.get()) spdlog::set_default_logger(log.logger);
   fuse_set_log_func(LogFromLibfuse);
   return {};
 }

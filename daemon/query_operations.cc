@@ -44,8 +44,7 @@ Result<IoctlAnswer> Query(Call& call, Handle handle, const holdfast_query& query
   Snapshots::Page page;
   if (query.cursor == 0) {
     HOLDFAST_ASSIGN(const auto answer, QueryAnswer(call, handle, query));
-    const auto text = answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    page = snapshots.First(text, owner, sizeof(query.text));
+    page = snapshots.First(JsonText(answer), owner, sizeof(query.text));
   } else {
     auto next = snapshots.Next(query.cursor, owner, sizeof(query.text));
     if (!next) return Fail(ESTALE);

@@ -223,8 +223,11 @@ void RingTransport::InterruptedTooEarly(uint64_t id) {
   {
     const absl::MutexLock hold(&mutex_);
     const auto found = kept_.find(id);
-    const bool here =
-        found != kept_.end() ? found->second != nullptr : FindServedLocked(id) != nullptr;
+    const bool here = found != kept_.end()
+                          ? found->second != nullptr
+                          : std::ranges::any_of(workers_, [id](const auto& worker) {
+                              return worker->IsServing(id);
+                            });
     if (!here) {
       early_interrupts_.push_back(id);
       if (early_interrupts_.size() > kEarlyInterrupts) early_interrupts_.pop_front();

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "daemon/ring_transport.h"
@@ -54,7 +55,11 @@ RingWorker* RingWorker::Current() { return worker_of_this_thread; }
 Result<void> RingWorker::Prepare() {
   event_ = FileDescriptor(eventfd(0, EFD_CLOEXEC));
   if (!event_) return FailErrno(errno, "cannot make", "an event descriptor");
-  thread_ = std::thread([this] { Run(); });
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    return FailErrno(error.code().value(), "cannot start", "a thread for io_uring");
+  }
   prepared_.WaitForNotification();
   return outcome_;
 }
@@ -78,6 +83,10 @@ void RingWorker::Run() {
   pthread_setname_np(pthread_self(), fmt::format("hf-ring-{}", cpu_).c_str());
   BindToCpu(cpu_);
   outcome_ = MakeRing();
+  if (outcome_) {
+    outcome_ = MakeEntry();
+    if (!outcome_) io_uring_queue_exit(&ring_);
+  }
   const bool made = outcome_.has_value();
   prepared_.Notify();
   if (!made) return;
@@ -106,16 +115,15 @@ Result<void> RingWorker::MakeRing() {
   return {};
 }
 
-Result<void> RingWorker::AddEntry() {
+Result<void> RingWorker::MakeEntry() {
   HOLDFAST_ASSIGN(auto entry, RingEntry::Create(*this, payload_size_));
-  Submit(*entry, RingCommandCode::kRegister);
   entries_.push_back(std::move(entry));
   return {};
 }
 
 // A registration that fails completes at once; one that does not may complete with a request.
 Result<void> RingWorker::RegisterFirst() {
-  HOLDFAST_TRY(AddEntry());
+  Submit(*entries_.front(), RingCommandCode::kRegister);
   ListenForWakeUps();
   io_uring_submit(&ring_);
   unsigned head = 0;
@@ -203,20 +211,23 @@ void RingWorker::Keep(RingEntry& entry) {
   ++kept_;
   transport_.Keep(entry, [this] { serving_id_.store(0, std::memory_order_release); });
   if (kept_ < entries_.size()) return;
-  if (auto added = AddEntry(); !added) {
-    return transport_.CannotKeep(id, added.error());
+  if (auto made = MakeEntry(); !made) {
+    return transport_.CannotKeep(id, made.error());
   }
+  Submit(*entries_.back(), RingCommandCode::kRegister);
   // A new entry is not given what has queued up meanwhile: only a commit fetches that.
   io_uring_submit(&ring_);
   transport_.Nudge(node);
 }
 
-RingEntry* RingWorker::Serving(uint64_t id) const {
-  return serving_id_.load(std::memory_order_acquire) == id ? serving_ : nullptr;
+bool RingWorker::IsServing(uint64_t id) const {
+  return serving_id_.load(std::memory_order_acquire) == id;
 }
 
+RingEntry* RingWorker::Serving(uint64_t id) const { return IsServing(id) ? serving_ : nullptr; }
+
 void RingWorker::Commit(RingEntry& entry) {
-  if (Current() == this && &entry == serving_ && Serving(entry.id()) != nullptr) {
+  if (Current() == this && &entry == serving_ && IsServing(entry.id())) {
     answered_ = true;
     return Submit(entry, RingCommandCode::kCommitAndFetch);
   }

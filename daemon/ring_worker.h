@@ -36,7 +36,7 @@ class RingWorker {
   RingWorker& operator=(const RingWorker&) = delete;
 
   /// Makes the ring and the first entry, tells the kernel nothing. ENOSYS, EPERM where io_uring
-  /// is not allowed, ENOMEM.
+  /// is not allowed, ENOMEM, EAGAIN (threads).
   daxcore::Result<void> Prepare();
   /// Registers the entry with the kernel, which must have taken INIT's answer, and begins to serve.
   daxcore::Result<void> Start();
@@ -46,6 +46,8 @@ class RingWorker {
   /// The worker whose thread this is, or null.
   static RingWorker* Current();
 
+  /// Is the request that is being served this one? Any thread.
+  bool IsServing(uint64_t id) const;
   /// The entry of the request that is being served, if it has this id. On the worker's own thread,
   /// or with the lock that `RingTransport::Keep` takes.
   RingEntry* Serving(uint64_t id) const;
@@ -55,7 +57,7 @@ class RingWorker {
  private:
   void Run();
   daxcore::Result<void> MakeRing();
-  daxcore::Result<void> AddEntry();
+  daxcore::Result<void> MakeEntry();
   daxcore::Result<void> RegisterFirst();
   void Loop();
   void HandleCompletions();

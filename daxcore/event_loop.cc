@@ -46,9 +46,7 @@ EventLoop::~EventLoop() {
     Wake();
     thread_.join();
   }
-  for (const auto& [id, watch] : watches_) {
-    if (watch.pidfd >= 0) close(watch.pidfd);
-  }
+  for (const auto& [process, exit] : exits_) close(exit.pidfd);
   if (wake_ >= 0) close(wake_);
   if (epoll_ >= 0) close(epoll_);
 }
@@ -74,7 +72,7 @@ void EventLoop::WatchDeadline(Id id, TimePoint when, std::move_only_function<voi
   bool earliest;
   {
     absl::MutexLock lock(&mutex_);
-    watches_.emplace(id, Watch{-1, when, std::move(fn)});
+    watches_.emplace(id, Watch{std::nullopt, when, std::move(fn)});
     const auto place = deadlines_.emplace(when, id);
     earliest = place == deadlines_.begin();
   }
@@ -87,7 +85,20 @@ Timer::Id EventLoop::AtExit(const ProcessId& process, std::move_only_function<vo
   return id;
 }
 
+// True, with `fn` taken over, if the process is watched already.
+bool EventLoop::JoinWatch(Id id, const ProcessId& process, std::move_only_function<void()>& fn) {
+  const auto exit = exits_.find(process);
+  if (exit == exits_.end()) return false;
+  exit->second.watches.insert(id);
+  watches_.emplace(id, Watch{process, {}, std::move(fn)});
+  return true;
+}
+
 void EventLoop::WatchExit(Id id, const ProcessId& process, std::move_only_function<void()> fn) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (JoinWatch(id, process, fn)) return;
+  }
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0));
   // Asked after the pidfd is open, so that it is sure to be the same process, if it is one at all.
   if (!IsAlive(process)) {
@@ -95,14 +106,21 @@ void EventLoop::WatchExit(Id id, const ProcessId& process, std::move_only_functi
     return WatchDeadline(id, Now(), std::move(fn));
   }
   absl::MutexLock lock(&mutex_);
-  if (pidfd >= 0 && Add(epoll_, pidfd, id)) {
-    watches_.emplace(id, Watch{pidfd, {}, std::move(fn)});
+  if (JoinWatch(id, process, fn)) {  // somebody else's came first
+    if (pidfd >= 0) close(pidfd);
+    return;
+  }
+  const Id key = next_id_++;
+  if (pidfd >= 0 && Add(epoll_, pidfd, key)) {
+    exits_.emplace(process, Exit{pidfd, key, {}});
+    processes_.emplace(key, process);
+    JoinWatch(id, process, fn);
     return;
   }
   // Out of descriptors: a living process must not be taken for dead.
   if (pidfd >= 0) close(pidfd);
   const TimePoint again = Now() + kRetry;
-  watches_.emplace(id, Watch{-1, again, [this, id, process, f = std::move(fn)]() mutable {
+  watches_.emplace(id, Watch{std::nullopt, again, [this, id, process, f = std::move(fn)]() mutable {
                                WatchExit(id, process, std::move(f));
                              }});
   deadlines_.emplace(again, id);
@@ -121,8 +139,14 @@ std::move_only_function<void()> EventLoop::Take(Id id) {
   if (it == watches_.end()) return nullptr;
   Watch watch = std::move(it->second);
   watches_.erase(it);
-  if (watch.pidfd >= 0) {
-    close(watch.pidfd);  // leaves the epoll set by itself
+  if (watch.process) {
+    const auto exit = exits_.find(*watch.process);
+    exit->second.watches.erase(id);
+    if (exit->second.watches.empty()) {
+      close(exit->second.pidfd);  // leaves the epoll set by itself
+      processes_.erase(exit->second.key);
+      exits_.erase(exit);
+    }
   } else {
     const auto [first, last] = deadlines_.equal_range(watch.when);
     deadlines_.erase(std::find_if(first, last, [&](const auto& d) { return d.second == id; }));
@@ -169,13 +193,18 @@ void EventLoop::RunDue() {
   }
 }
 
-void EventLoop::RunExit(Id id) {
-  std::move_only_function<void()> fn;
-  {
-    absl::MutexLock lock(&mutex_);
-    fn = Take(id);
+// One by one, since a callback may cancel others.
+void EventLoop::RunExit(Id key) {
+  for (;;) {
+    std::move_only_function<void()> fn;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto process = processes_.find(key);
+      if (process == processes_.end()) return;
+      fn = Take(*exits_.find(process->second)->second.watches.begin());
+    }
+    fn();
   }
-  if (fn) fn();
 }
 
 }  // namespace holdfast::daxcore

@@ -4,6 +4,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -29,19 +31,27 @@ class EventLoop final : public Timer {
 
  private:
   struct Watch {
-    int pidfd = -1;  // of a process, else
-    TimePoint when;  // of a deadline
+    std::optional<ProcessId> process;  // else
+    TimePoint when;                    // of a deadline
     std::move_only_function<void()> fn;
+  };
+  // A process that is watched: however many wait for its end, it costs one descriptor.
+  struct Exit {
+    int pidfd;
+    Id key;                // in the epoll set
+    std::set<Id> watches;  // never empty
   };
 
   EventLoop() = default;
   Id NewId();
   void WatchDeadline(Id id, TimePoint when, std::move_only_function<void()> fn);
+  bool JoinWatch(Id id, const ProcessId& process, std::move_only_function<void()>& fn)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WatchExit(Id id, const ProcessId& process, std::move_only_function<void()> fn);
   void Run();
   int NextTimeout();
   void RunDue();
-  void RunExit(Id id);
+  void RunExit(Id key);
   std::move_only_function<void()> Take(Id id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Wake();
 
@@ -52,6 +62,8 @@ class EventLoop final : public Timer {
   Id next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   absl::flat_hash_map<Id, Watch> watches_ ABSL_GUARDED_BY(mutex_);
   std::multimap<TimePoint, Id> deadlines_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<ProcessId, Exit> exits_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Id, ProcessId> processes_ ABSL_GUARDED_BY(mutex_);  // by key
   std::thread thread_;
 };
 

@@ -18,16 +18,17 @@ struct LayoutManager::Anchor {
 InodeLayout::InodeLayout(LayoutManager& manager, Ino ino) : manager_(manager), ino_(ino) {
   // Whoever held something of this inode before the daemon started still does.
   if (!manager.any_formers_.load(std::memory_order_acquire)) return;
-  std::vector<ProcessId> formers;
   {
     absl::MutexLock lock(&manager.mutex_);
-    const auto it = manager.formers_.find(ino);
-    if (it == manager.formers_.end()) return;
-    formers = it->second;
+    if (!manager.formers_.contains(ino)) return;
   }
   LayoutState* state = manager.EnsureState(*this);
+  // Asked again now that FormerDied would find the state, which it looks for last.
   absl::MutexLock lock(&state->mutex);
-  state->formers = std::move(formers);
+  absl::MutexLock all(&manager.mutex_);
+  if (const auto it = manager.formers_.find(ino); it != manager.formers_.end()) {
+    state->formers = it->second;
+  }
 }
 
 InodeLayout::~InodeLayout() {
@@ -131,6 +132,7 @@ void LayoutManager::Finish(Aftermath& after) {
     if (n.kind == Kind::kRecalled) events_->Recalled(n.session, n.lease, n.range, n.time);
     if (n.kind == Kind::kVoided) events_->Voided(n.session, n.lease);
     if (n.kind == Kind::kFailed) events_->Failed(n.session, n.ino, n.range);
+    if (n.kind == Kind::kRemoved) events_->Removed(n.session, n.ino);
   }
 }
 
@@ -287,7 +289,9 @@ void LayoutManager::FailEverything() {
     Aftermath after;
     {
       absl::MutexLock lock(&state->mutex);
-      metrics_.holders_told.fetch_add(state->Fail(kWholeFile, after), std::memory_order_relaxed);
+      metrics_.holders_told.fetch_add(
+          state->Fail(kWholeFile, after, Aftermath::Notice::Kind::kRemoved),
+          std::memory_order_relaxed);
     }
     Finish(after);
   }

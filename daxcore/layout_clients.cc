@@ -272,6 +272,8 @@ void LayoutManager::CloseSession(InodeLayout& layout, SessionId session) {
     absl::MutexLock lock(&state->mutex);
     state->CloseSession(session, after);
     forgotten = state->ForgetSession(session);
+    // What it held before this daemon started it still holds: that record stays until it is dead.
+    if (forgotten && state->IsFormer(*forgotten)) forgotten.reset();
     // Under the lock, so that a new session of the process cannot be put on record in between.
     if (forgotten && store_ != nullptr) store_->RemoveHolder(state->ino, *forgotten);
   }

@@ -155,10 +155,10 @@ std::optional<ProcessId> LayoutState::ForgetSession(SessionId session) {
   return std::nullopt;
 }
 
-size_t LayoutState::Fail(FileRange range, Aftermath& after) {
+size_t LayoutState::Fail(FileRange range, Aftermath& after, Aftermath::Notice::Kind kind) {
   size_t told = 0;
   const auto tell = [&](const Holder& holder, LeaseId lease) {
-    after.notices.push_back({Aftermath::Notice::Kind::kFailed, holder.session, lease, ino, range});
+    after.notices.push_back({kind, holder.session, lease, ino, range});
     ++told;
   };
   for (auto& [id, lease] : leases) {

@@ -2,6 +2,7 @@
 // What an inode's layout holds once somebody leased, mapped or pinned it. Private to layout*.cc.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -58,7 +59,7 @@ struct HeldPin {
 /// What is left to do once no lock is held: put references, wake requests, tell holders.
 struct Aftermath {
   struct Notice {
-    enum class Kind { kRecalled, kVoided, kFailed } kind;
+    enum class Kind { kRecalled, kVoided, kFailed, kRemoved } kind;
     SessionId session;
     LeaseId lease;
     Ino ino;
@@ -107,11 +108,17 @@ struct LayoutState : std::enable_shared_from_this<LayoutState> {
   /// Takes a closed session off the record; returns its process if that was the last one.
   std::optional<ProcessId> ForgetSession(SessionId session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   /// Drops the references that anybody has to `range`, and tells them (F3). Returns how many.
-  size_t Fail(FileRange range, Aftermath& after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  size_t Fail(FileRange range, Aftermath& after,
+              Aftermath::Notice::Kind kind = Aftermath::Notice::Kind::kFailed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   /// The same by page, wherever in the file it was when it was referenced.
   size_t FailPages(PfnRange pages, Aftermath& after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
+  /// May `process` hold something unseen by us?
+  bool IsFormer(const ProcessId& process) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return std::ranges::find(formers, process) != formers.end();
+  }
   /// Something about leases, formers or locked entries in `range` changed: wakes who waits for
   /// that.
   void Changed(FileRange range, Aftermath& after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);

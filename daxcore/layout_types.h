@@ -102,6 +102,8 @@ class LayoutEvents {
   virtual void Voided(SessionId session, LeaseId lease) = 0;
   /// Memory under `range` of `ino` failed; the holder's references to it are gone (F3).
   virtual void Failed(SessionId session, Ino ino, FileRange range) = 0;
+  /// The region goes away; what the holder has of `ino` is gone (F7).
+  virtual void Removed(SessionId session, Ino ino) = 0;
 };
 
 /// What a line of `holdfast busy` says of a holder.

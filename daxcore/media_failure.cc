@@ -84,29 +84,31 @@ void MediaFailure::LearnMet() const {
   }
 }
 
-bool MediaFailure::IsBad(uint64_t offset, uint64_t n) const {
+// Offset of the first bad page that [offset, offset + n) touches.
+std::optional<uint64_t> MediaFailure::FirstBad(uint64_t offset, uint64_t n) const {
   LearnMet();
-  if (n == 0 || !any_bad_.load(std::memory_order_acquire)) return false;
+  if (n == 0 || !any_bad_.load(std::memory_order_acquire)) return std::nullopt;
   absl::MutexLock lock(&mutex_);
-  return bad_.Overlaps(offset >> kBlockShift, ((offset + n - 1) >> kBlockShift) + 1);
+  const auto bad = bad_.Next(offset >> kBlockShift, ((offset + n - 1) >> kBlockShift) + 1);
+  if (!bad) return std::nullopt;
+  return bad->start << kBlockShift;
+}
+
+bool MediaFailure::IsBad(uint64_t offset, uint64_t n) const {
+  return FirstBad(offset, n).has_value();
 }
 
 uint64_t MediaFailure::GoodPrefix(uint64_t offset, uint64_t n) const {
-  if (!IsBad(offset, n)) return n;
-  absl::MutexLock lock(&mutex_);
-  const auto first = bad_.Next(offset >> kBlockShift, UINT64_MAX);
-  if (!first) return n;  // cleared meanwhile
-  const uint64_t at = first->start << kBlockShift;
-  return at <= offset ? 0 : std::min(n, at - offset);
+  const auto bad = FirstBad(offset, n);
+  if (!bad) return n;
+  return *bad <= offset ? 0 : *bad - offset;
 }
 
 Result<void> MediaFailure::CheckReadable(uint64_t offset, uint64_t n) const {
-  if (!IsBad(offset, n)) return {};
-  absl::MutexLock lock(&mutex_);
-  const auto first = bad_.Next(offset >> kBlockShift, UINT64_MAX);
-  if (!first) return {};  // cleared meanwhile
-  return Fail(EIO, absl::StrCat("memory of region ", region_.path(), " has failed at offset ",
-                                first->start << kBlockShift));
+  const auto bad = FirstBad(offset, n);
+  if (!bad) return {};
+  return Fail(EIO,
+              absl::StrCat("memory of region ", region_.path(), " has failed at offset ", *bad));
 }
 
 // Known bad pages are refused before and after: another thread's plain load may put zeroes over one

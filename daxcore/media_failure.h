@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,7 @@ class MediaFailure {
   explicit MediaFailure(Region& region);
   Result<PfnRange> PagesOf(uint64_t offset, uint64_t length) const;
   void LearnMet() const;
+  std::optional<uint64_t> FirstBad(uint64_t offset, uint64_t n) const;
   template <typename Touch>
   Result<void> Guarded(uint64_t offset, size_t n, Touch touch) const;
   PfnRange WholePages(const PageTable& table, PfnRange pages) const;

@@ -19,12 +19,13 @@ namespace {
 
 struct Stat {
   char state;
+  uint64_t threads;
   uint64_t start_time;
 };
 
 // The command, field 2, may hold spaces and parentheses: fields are counted from its last ')'.
 std::optional<Stat> ReadStat(pid_t pid) {
-  constexpr size_t kState = 0, kStartTime = 19;  // of the fields after the command
+  constexpr size_t kState = 0, kThreads = 17, kStartTime = 19;  // of the fields after the command
   std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
   std::string text;
   std::getline(file, text);
@@ -33,7 +34,8 @@ std::optional<Stat> ReadStat(pid_t pid) {
   const std::vector<std::string> fields =
       absl::StrSplit(text.substr(command_end + 2), ' ', absl::SkipEmpty());
   Stat stat{};
-  if (fields.size() <= kStartTime || !absl::SimpleAtoi(fields[kStartTime], &stat.start_time)) {
+  if (fields.size() <= kStartTime || !absl::SimpleAtoi(fields[kThreads], &stat.threads) ||
+      !absl::SimpleAtoi(fields[kStartTime], &stat.start_time)) {
     return std::nullopt;
   }
   stat.state = fields[kState][0];
@@ -67,7 +69,9 @@ bool HasThread(pid_t pid, pid_t thread) {
 
 bool IsAlive(const ProcessId& process) {
   const auto stat = ReadStat(process.pid);
-  return stat && stat->start_time == process.start_time && stat->state != 'Z' && stat->state != 'X';
+  if (!stat || stat->start_time != process.start_time || stat->state == 'X') return false;
+  // The main thread may have ended before the others.
+  return stat->state != 'Z' || stat->threads > 1;
 }
 
 std::string CommandOf(pid_t pid) {

@@ -276,8 +276,12 @@ Result<void> Region::ClearBad(ByteRange range) const {
   const absl::Cleanup deleter = [&context] { pmem2_badblock_context_delete(&context); };
   pmem2_badblock bad;
   while (pmem2_badblock_next(context, &bad) == 0) {
-    if (bad.offset >= range.offset + range.length || bad.offset + bad.length <= range.offset)
-      continue;
+    // Clearing makes bytes zeroes: only those that are about to be written.
+    const uint64_t start = std::max<uint64_t>(bad.offset, range.offset);
+    const uint64_t end = std::min<uint64_t>(bad.offset + bad.length, range.offset + range.length);
+    if (start >= end) continue;
+    bad.offset = start;
+    bad.length = end - start;
     if (const int code = pmem2_badblock_clear(context, &bad); code != 0) {
       return Fail(EIO, absl::StrCat("cannot clear the bad block at ", bad.offset, " of region ",
                                     path_, ": ", pmem2_errormsg()));

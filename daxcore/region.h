@@ -101,7 +101,7 @@ class Region {
   bool read_only() const { return read_only_; }
   int fd() const { return fd_; }
 
-  /// Asks the medium to clear the bad ranges that overlap `range`; what it holds there is lost. EIO
+  /// Asks the medium to clear what is bad inside `range`; what it holds there is lost. EIO
   /// if it cannot. Nothing to do where the medium has no list.
   Result<void> ClearBad(ByteRange range) const;
   /// Known bad ranges of the medium; empty where the medium has no list.

@@ -134,7 +134,7 @@ Result<bool> Classify(Volume& volume, BlockUse* use) {
   const InodeRef inode = volume.live().Get(use->ino);
   absl::ReaderMutexLock meta(&inode->meta);
   const auto slot = volume.inodes().Read(volume.medium(), use->ino);
-  if (!slot && (slot.error().code == ESTALE || slot.error().code == ENOENT)) return false;
+  if (!slot && slot.error().code == ESTALE) return false;
   if (!slot) return std::unexpected(slot.error());
   if (S_ISDIR((*slot)->mode)) {
     use->kind = BlockUse::Kind::kMetadata;

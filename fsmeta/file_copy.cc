@@ -84,7 +84,7 @@ Result<uint64_t> FileData::CopyBytes(const OpContext& op, LiveInode& source, Byt
       absl::ReaderMutexLock meta(&source.meta);
       HOLDFAST_ASSIGN(const InodeSlot* slot, ReadRegular(source));
       HOLDFAST_TRY(Locate(*slot, part, &pieces));
-      TouchAccessed(source, *slot, volume_.options().atime);
+      TouchAccessed(source, *slot, volume_.atime_mode());
     }
     const ByteSpan target{to + done, to + done + part.length()};
     const auto written = WriteLocked(op, destination, target, pieces, LosesPrivileges(op));

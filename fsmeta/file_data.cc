@@ -4,8 +4,6 @@
 
 #include <sys/stat.h>
 
-#include "daxcore/media_failure.h"
-
 namespace holdfast::fsmeta {
 
 Result<const InodeSlot*> FileData::ReadRegular(LiveInode& inode) {
@@ -38,6 +36,7 @@ Result<BrokenLayout> FileData::Break(const OpContext& op, LiveInode& inode, File
   return Unmapped(inode, range, std::move(outcome));
 }
 
+// All of its range is past the end, or goes with the file: nothing of it needs to be flushed.
 Result<BrokenLayout> FileData::BreakAtOnce(LiveInode& inode, FileRange range) {
   if (range.empty() || inode.layout.untouched()) return BrokenLayout{};
   BreakAttempt attempt;
@@ -45,7 +44,7 @@ Result<BrokenLayout> FileData::BreakAtOnce(LiveInode& inode, FileRange range) {
   attempt.OverridePolicy(BusyPolicy::kQuarantine, std::chrono::milliseconds(0));
   HOLDFAST_ASSIGN(BreakOutcome outcome,
                   volume_.layouts().Break(inode.layout, range, BreakReason::kUnmap, attempt));
-  return Unmapped(inode, range, std::move(outcome));
+  return Forgotten(inode, range, std::move(outcome));
 }
 
 Result<void> FileData::RecallForWrite(const OpContext& op, LiveInode& inode, FileRange range) {
@@ -56,9 +55,16 @@ Result<void> FileData::RecallForWrite(const OpContext& op, LiveInode& inode, Fil
   return {};
 }
 
+// With the entries it is forgotten which blocks clients stored to, and many of them may stay: what
+// is shifted, edges, everything where the transaction fails.
+BrokenLayout FileData::Unmapped(LiveInode& inode, FileRange range, BreakOutcome outcome) {
+  volume_.layouts().FlushDirty(inode.layout, range, volume_.region());
+  return Forgotten(inode, range, std::move(outcome));
+}
+
 // The entries go before the transaction, not after it: as soon as that has committed, another file
 // may get and map the blocks, whose descriptors must be idle by then (P9).
-BrokenLayout FileData::Unmapped(LiveInode& inode, FileRange range, BreakOutcome outcome) {
+BrokenLayout FileData::Forgotten(LiveInode& inode, FileRange range, BreakOutcome outcome) {
   FileBlock at = range.start;
   for (const FileRange& busy : outcome.busy) {
     if (at < busy.start) {
@@ -71,28 +77,8 @@ BrokenLayout FileData::Unmapped(LiveInode& inode, FileRange range, BreakOutcome 
 }
 
 void FileData::Settle(LiveInode& inode, const BrokenLayout& broken, bool committed) {
-  if (broken.range.empty()) return;
-  if (!committed) {
-    FlushMapped(inode, broken.range);
-  } else if (!broken.leaving.empty()) {
-    volume_.layouts().Quarantine(inode.layout, broken.leaving, broken.outcome);
-  }
-}
-
-// The file keeps the blocks, but which of them clients stored to is forgotten with the entries.
-void FileData::FlushMapped(LiveInode& inode, FileRange range) {
-  absl::ReaderMutexLock meta(&inode.meta);
-  const auto slot = ReadRegular(inode);
-  if (!slot) return;
-  const auto flush = [&](const Extent& extent) {
-    const Extent part = Clip(extent, range);
-    daxcore::FlushPastFailures(volume_.region(), ByteOffset(part.run.start),
-                               Bytes(part.run.length));
-    return true;
-  };
-  if (volume_.extents().ForEach(volume_.medium(), **slot, range.start, range.end, flush)) {
-    store_.Drain();
-  }
+  if (!committed || broken.leaving.empty()) return;
+  volume_.layouts().Quarantine(inode.layout, broken.leaving, broken.outcome);
 }
 
 }  // namespace holdfast::fsmeta

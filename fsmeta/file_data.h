@@ -94,8 +94,8 @@ class FileData {
   Result<const InodeSlot*> ReadRegular(LiveInode& inode);
   /// First step of every change: may the file be changed? Finishes what a crash left undone.
   Result<FileState> Survey(LiveInode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
-  /// Makes `range` safe to change (L7) and forgets its entries. O(1) where nobody ever mapped the
-  /// file.
+  /// Makes `range` safe to change (L7), flushes what clients stored there, forgets its entries.
+  /// O(1) where nobody ever mapped the file.
   Result<BrokenLayout> Break(const OpContext& op, LiveInode& inode, FileRange range)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
   /// Recalls the leases that a local write to `range` collides with (L1).
@@ -105,10 +105,11 @@ class FileData {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
   BrokenLayout Unmapped(LiveInode& inode, FileRange range, BreakOutcome outcome)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
+  BrokenLayout Forgotten(LiveInode& inode, FileRange range, BreakOutcome outcome)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
   /// After each transaction that followed a Break, with the metadata lock dropped.
   void Settle(LiveInode& inode, const BrokenLayout& broken, bool committed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.layout.layout_lock());
-  void FlushMapped(LiveInode& inode, FileRange range);
 
   /// `body(FileEdit&)` as one transaction.
   template <typename F>

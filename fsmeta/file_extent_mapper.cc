@@ -36,11 +36,14 @@ Result<MappedExtent> FileExtentMapper::MapWritten(const InodeSlot& slot, const E
   MappedExtent mapped{part.file_block, run.length, run.start, ExtentState::kWritten};
   if ((slot.flags & kInodeMayShare) == 0) return mapped;
   // A transaction only to take the lock of the group.
-  HOLDFAST_ASSIGN(const auto counted, volume_.transactions().Run([&](Transaction& tx) {
-    return volume_.refcounts().Lookup(tx, run);
-  }));
-  mapped.length = counted.front().run.length;
-  mapped.shared = counted.front().count > 1;
+  HOLDFAST_ASSIGN(
+      const CountedRun first,
+      volume_.transactions().Run([&](Transaction& tx) -> Result<CountedRun> {
+        HOLDFAST_TRY(tx.Lock({ResourceClass::kGroup, volume_.allocator().GroupOf(run.start)}));
+        return volume_.refcounts().LookupFirst(tx, run);
+      }));
+  mapped.length = first.run.length;
+  mapped.shared = first.count > 1;
   return mapped;
 }
 

@@ -53,7 +53,7 @@ Result<void> FileData::Read(Ino ino, uint64_t offset, uint64_t length,
       const uint64_t end = offset + std::min(length, slot->size - offset);
       HOLDFAST_TRY(Locate(*slot, {offset, end}, &pieces));
     }
-    TouchAccessed(inode, *slot, volume_.options().atime);
+    TouchAccessed(inode, *slot, volume_.atime_mode());
   }
   reply(pieces);
   return {};

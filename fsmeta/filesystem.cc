@@ -35,7 +35,7 @@ Filesystem::~Filesystem() {
 
 Result<void> Filesystem::Sync() {
   const auto inside = volume_->gate().Enter();
-  if (volume_->medium().is_shut_down()) return Fail(EIO, volume_->medium().shutdown_reason());
+  HOLDFAST_TRY(volume_->medium().CheckRunning());
   Result<void> first;
   volume_->live().ForEach([&](LiveInode& inode) {
     auto written = WriteLazyTimes(*volume_, inode);
@@ -86,7 +86,7 @@ Result<Attributes> Filesystem::SetAttributes(const OpContext& op, Ino ino,
 }
 
 Result<StatFs> Filesystem::GetStatFs() {
-  if (volume_->medium().is_shut_down()) return Fail(EIO, volume_->medium().shutdown_reason());
+  HOLDFAST_TRY(volume_->medium().CheckRunning());
   HOLDFAST_ASSIGN(const SpaceTotals space, volume_->allocator().Totals());
   HOLDFAST_ASSIGN(const InodeTable::Totals inodes, volume_->inodes().Count());
   return StatFs{.blocks = space.total.value(),
@@ -110,6 +110,7 @@ void Filesystem::Release(Ino ino) { volume_->live().DropOpen(ino); }
 
 Result<void> Filesystem::Fsync(Ino ino, bool data_only) {
   const auto inside = volume_->gate().Enter();
+  HOLDFAST_TRY(volume_->medium().CheckRunning());
   const InodeRef inode = volume_->live().Get(ino);
   // What was written here is durable already; what clients stored to their mappings is not.
   if (!inode->layout.untouched()) {

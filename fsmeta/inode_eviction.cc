@@ -15,24 +15,15 @@
 namespace holdfast::fsmeta {
 namespace {
 
-// Pieces unmapped at a time.
-constexpr size_t kExtentsPerStep = 4;
-// The lines a step may add to a record: a few nodes of the extents' and the reverse map's trees,
-// bitmap lines and headers. Each link of the chain takes at least one step, whatever the lane
-// holds.
-constexpr uint64_t kLinesPerStep = 1024;
 constexpr FileBlock kPastAllBlocks{uint64_t{1} << 52};
 
 // True when no block is mapped any more. For directories and symlinks, whose blocks nobody maps.
 Result<bool> FreeBlocks(Volume& volume, Transaction& tx, InodeSlot* slot) {
-  for (FileBlock from(0); from < kPastAllBlocks;) {
-    std::vector<Extent> removed;
-    HOLDFAST_ASSIGN(
-        from, volume.extents().Remove(tx, slot, from, kPastAllBlocks, kExtentsPerStep, &removed));
-    HOLDFAST_TRY(ReleaseExtents(tx, volume.space(), removed, nullptr));
-    if (!removed.empty() && !tx.FitsLane(kLinesPerStep)) return false;
-  }
-  return true;
+  std::vector<Extent> removed;
+  HOLDFAST_ASSIGN(const FileBlock reached,
+                  volume.extents().RemoveFitting(tx, slot, FileBlock(0), kPastAllBlocks, &removed));
+  HOLDFAST_TRY(ReleaseExtents(tx, volume.space(), removed, nullptr));
+  return reached == kPastAllBlocks;
 }
 
 // One link of the chain: frees what fits the transaction, and at last the inode. True when it is

@@ -96,8 +96,9 @@ Result<uint64_t> Journal::Replay(Medium& medium) {
   }
   if (live.empty()) return 0;
   if (medium.region().read_only()) {
-    return Fail(EROFS, absl::StrCat(medium.region().path(), " was not unmounted and its journal ",
-                                    "cannot be replayed read-only; mount it writable once"));
+    return Fail(EROFS, absl::StrCat("region ", medium.region().path(),
+                                    " was not unmounted cleanly and its journal must be replayed, "
+                                    "but it cannot be written; mount it once writable"));
   }
   HOLDFAST_TRY(medium.CheckMemory());
   for (const auto& [lane, record] : live) {
@@ -109,7 +110,7 @@ Result<uint64_t> Journal::Replay(Medium& medium) {
   HOLDFAST_TRY(medium.CheckMemory());
   for (const auto& [lane, record] : live) StoreRetired(medium, lane, record.number);
   medium.persist().Drain();
-  spdlog::info("{}: replayed {} transactions", medium.region().path(), live.size());
+  spdlog::info("region {}: replayed {} transactions", medium.region().path(), live.size());
   return live.size();
 }
 

@@ -109,6 +109,11 @@ class Medium : public MetaReader {
   void Shutdown(std::string reason);
   bool is_shut_down() const { return shut_down_.load(std::memory_order_acquire); }
   std::string shutdown_reason() const;
+  /// EIO with the reason after a shutdown (F5).
+  Result<void> CheckRunning() const {
+    if (is_shut_down()) return Fail(EIO, shutdown_reason());
+    return {};
+  }
 
  private:
   struct State;

@@ -47,7 +47,9 @@ class QuarantineFile::Loading {
         return AddRun(entry, record, live);
       case QuarantineKind::kBatchHolder: {
         HOLDFAST_ASSIGN(const ProcessId process, HolderOf(entry, record));
-        file_.batches_[record.batch].holders.push_back(entry);
+        Batch& batch = file_.batches_[record.batch];
+        batch.holders.push_back(entry);
+        if (live) batch.processes.push_back(process);
         holders_of_[record.batch].push_back(process);
         return {};
       }
@@ -202,22 +204,36 @@ Result<void> QuarantineFile::AddRuns(Transaction& tx, std::span<const BlockRun> 
     SetHolder(&record, holder);
     HOLDFAST_ASSIGN(const uint64_t entry, Write(tx, record));
     batches_[batch].holders.push_back(entry);
+    batches_[batch].processes.push_back(holder);
   }
   return {};
 }
 
-// The run of the latest batch that has `page`. No run is longer than a group or leaves it, so only
-// those that start in the page's group before it can.
-QuarantineFile::Runs::iterator QuarantineFile::LatestAt(Pfn page) {
+bool QuarantineFile::IsHeld(uint64_t batch) const {
+  const auto found = batches_.find(batch);
+  return found != batches_.end() && std::ranges::any_of(found->second.processes, daxcore::IsAlive);
+}
+
+// The run that has `page` and ends first: its processes are dead, or it is the latest one. The
+// other must stay on record: it says whom to wait for after a crash. No run is longer than a group
+// or leaves it, so only those that start in the page's group before it can have the page.
+QuarantineFile::Runs::iterator QuarantineFile::EndingAt(Pfn page) {
   const uint64_t group_blocks = medium_.superblock().group_blocks;
   const Pfn group(daxcore::AlignDown(page.value(), group_blocks));
-  auto latest = runs_.end();
+  auto ending = runs_.end();
   for (auto run = runs_.lower_bound({group, 0}); run != runs_.end() && run->first.start <= page;
        ++run) {
     if (run->first.start + run->second.length <= page) continue;
-    if (latest == runs_.end() || run->second.batch > latest->second.batch) latest = run;
+    if (ending == runs_.end()) {
+      ending = run;
+      continue;
+    }
+    const auto order = [this](Runs::iterator at) {
+      return std::pair(!IsHeld(at->second.batch), at->second.batch);
+    };
+    if (order(run) > order(ending)) ending = run;
   }
-  return latest;
+  return ending;
 }
 
 Result<void> QuarantineFile::RemoveRuns(Transaction& tx, std::span<const PfnRange> pages,
@@ -229,7 +245,7 @@ Result<void> QuarantineFile::RemoveRuns(Transaction& tx, std::span<const PfnRang
       const auto next = runs_.upper_bound({at, ~uint64_t{0}});
       const Pfn next_start = next == runs_.end() ? range.end() : next->first.start;
       Pfn stop = std::min(range.end(), next_start);
-      const auto run = LatestAt(at);
+      const auto run = EndingAt(at);
       if (run != runs_.end()) {
         stop = std::min(stop, run->first.start + run->second.length);
         const BlockRun part{at, stop - at};
@@ -271,10 +287,10 @@ Result<void> QuarantineFile::Cut(Transaction& tx, Runs::iterator run, BlockRun p
 Result<void> QuarantineFile::EndBatch(Transaction& tx, uint64_t batch) {
   const auto found = batches_.find(batch);
   if (found->second.runs != 0) return {};
-  const std::vector<uint64_t> holders = found->second.holders;
-  for (const uint64_t entry : holders) HOLDFAST_TRY(Erase(tx, entry));
+  Batch ended = found->second;
+  for (const uint64_t entry : ended.holders) HOLDFAST_TRY(Erase(tx, entry));
   batches_.erase(batch);
-  tx.OnAbort([this, batch, holders] { batches_[batch].holders = holders; });
+  tx.OnAbort([this, batch, ended = std::move(ended)] { batches_[batch] = ended; });
   return {};
 }
 

@@ -46,9 +46,9 @@ class QuarantineFile {
   /// refcounts change). ENOSPC: the file cannot grow, although it may use the reserve.
   Result<void> AddRuns(Transaction& tx, std::span<const BlockRun> runs, Ino former,
                        std::span<const daxcore::ProcessId> holders);
-  /// Forgets one record of each page, the one that came last if there are several (the page was
-  /// shared); adds to `owned` what was on record, in pieces. One owner's share of these blocks is
-  /// the caller's now, to be released in the same transaction.
+  /// Forgets one record of each page; of several (the page was shared) one that no living process
+  /// stands behind, then the one that came last. Adds to `owned` what was on record, in pieces. One
+  /// owner's share of these blocks is the caller's now, to be released in the same transaction.
   Result<void> RemoveRuns(Transaction& tx, std::span<const daxcore::PfnRange> pages,
                           std::vector<BlockRun>* owned);
 
@@ -73,6 +73,7 @@ class QuarantineFile {
   struct Batch {
     uint64_t runs = 0;              // records of its runs
     std::vector<uint64_t> holders;  // entries of its holders
+    std::vector<daxcore::ProcessId> processes;
   };
   using HolderKey = std::pair<Ino, daxcore::ProcessId>;
   class Loading;
@@ -85,7 +86,8 @@ class QuarantineFile {
 
   void Remember(Transaction& tx, RunKey key, RunValue value);
   void Forget(Transaction& tx, Runs::iterator run);
-  Runs::iterator LatestAt(Pfn page);
+  Runs::iterator EndingAt(Pfn page);
+  bool IsHeld(uint64_t batch) const;
   Result<void> Cut(Transaction& tx, Runs::iterator run, BlockRun part);
   Result<void> EndBatch(Transaction& tx, uint64_t batch);
 

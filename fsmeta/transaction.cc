@@ -215,7 +215,7 @@ void Transaction::Apply(const JournalRecord& record) {
 }
 
 Result<void> Transaction::CheckCommittable(bool changes_anything) const {
-  if (medium_.is_shut_down()) return Fail(EIO);
+  HOLDFAST_TRY(medium_.CheckRunning());
   HOLDFAST_TRY(medium_.CheckMemory());
   if (!misplaced_.empty()) {
     return Fail(EUCLEAN, "a free block turned out to be in use; run fsck.holdfast");

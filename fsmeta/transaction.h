@@ -83,8 +83,9 @@ class Transaction : public MetaReader {
 
   /// Makes everything durable and atomic, once. ENOSPC when the record fits neither a lane nor a
   /// spill, EIO after a shutdown or failed memory, EROFS on a read-only medium; then nothing was
-  /// changed and the transaction is aborted. One without edits only makes durable what this thread
-  /// wrote before.
+  /// changed and the transaction is aborted. EIO with `committed()`: memory failed while the
+  /// changes were put in place; the filesystem is shut down, the record counts at the next mount.
+  /// One without edits only makes durable what this thread wrote before.
   Result<void> Commit();
   bool committed() const { return committed_; }
 

@@ -13,22 +13,6 @@
 #include "fsmeta/volume_failure_holder.h"
 
 namespace holdfast::fsmeta {
-namespace {
-
-// Live records can only be applied by whoever may write.
-Result<uint64_t> ReplayJournal(Medium& medium) {
-  auto replayed = Journal::Replay(medium);
-  if (!replayed && replayed.error().code == EROFS) {
-    return Fail(EROFS,
-                absl::StrFormat("region %s was not unmounted cleanly and its journal must be "
-                                "replayed, but it cannot be written; mount it once writable",
-                                medium.region().path()));
-  }
-  return replayed;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Volume>> Volume::Open(std::unique_ptr<Region> region,
                                              const MountOptions& options) {
   std::unique_ptr<Volume> volume(new Volume);
@@ -71,10 +55,7 @@ Result<void> Volume::OpenMedium() {
   if (!read_only) HOLDFAST_TRY(fsmeta::CheckWritable(superblock, region_->path()));
   Medium before_mount(*region_, superblock);
   before_mount.set_failure(failure_.get());
-  HOLDFAST_ASSIGN(const uint64_t replayed, ReplayJournal(before_mount));
-  if (replayed != 0) {
-    spdlog::info("region {}: replayed {} transactions", region_->path(), replayed);
-  }
+  HOLDFAST_TRY(Journal::Replay(before_mount));
   if (!read_only) {
     superblock =
         RecordMount(*region_, superblock, options_.boot_id.value_or(daxcore::CurrentBootId()));
@@ -159,7 +140,7 @@ daxcore::PageOrder Volume::Geometry() const {
 }
 
 Result<void> Volume::CheckWritable() const {
-  if (medium_->is_shut_down()) return Fail(EIO, medium_->shutdown_reason());
+  HOLDFAST_TRY(medium_->CheckRunning());
   if (medium_->read_only()) return Fail(EROFS);
   return {};
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -140,6 +139,12 @@ Result<void> Explain(const holdfast_event& event, const HoldOptions& options, st
 
 // Whatever ends it, leaving returns everything.
 Result<void> Hold(const HoldOptions& options, std::ostream& out) {
+  HOLDFAST_ASSIGN(const MountFile file,
+                  MountFile::Open(options.file, options.write ? O_RDWR : O_RDONLY));
+  HOLDFAST_ASSIGN(const uint64_t length, LengthOf(file, options));
+  HOLDFAST_ASSIGN(const Held held, Take(file, options, length));
+
+  // Only from here on: taking it may wait, and then a signal must end us.
   sigset_t ends;
   sigemptyset(&ends);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ends, signal);
@@ -150,10 +155,6 @@ Result<void> Hold(const HoldOptions& options, std::ostream& out) {
   if (signals < 0) return FailOnFile(errno, "wait for signals with", options.file);
   const absl::Cleanup close_signals = [signals] { close(signals); };
 
-  HOLDFAST_ASSIGN(const MountFile file,
-                  MountFile::Open(options.file, options.write ? O_RDWR : O_RDONLY));
-  HOLDFAST_ASSIGN(const uint64_t length, LengthOf(file, options));
-  HOLDFAST_ASSIGN(const Held held, Take(file, options, length));
   HOLDFAST_TRY(Show(file, options, length, held, out));
   HOLDFAST_ASSIGN(const auto event, WaitForEnd(file, signals, options.seconds));
   return event ? Explain(*event, options, out) : Result<void>{};

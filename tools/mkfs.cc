@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +13,7 @@
 #include "fsmeta/format_region.h"
 #include "fsmeta/superblock.h"
 #include "fsmeta/uuid_text.h"
+#include "tools/json_text.h"
 #include "tools/size_text.h"
 
 namespace holdfast::tools {
@@ -105,7 +105,7 @@ void Report(const MkfsOptions& options, const Region& region, const fsmeta::Supe
   const std::string uuid = fsmeta::UuidText(fsmeta::UuidOf(superblock));
   const uint64_t block = superblock.block_bytes;
   if (options.json) {
-    const nlohmann::json report = {
+    const Json report = {
         {"region", region.path()},
         {"uuid", uuid},
         {"label", options.label},
@@ -117,7 +117,7 @@ void Report(const MkfsOptions& options, const Region& region, const fsmeta::Supe
         {"geometry_bytes", uint64_t{1} << superblock.geometry_shift},
         {"emulated", (superblock.flags & fsmeta::kFlagEmulated) != 0},
     };
-    out << report.dump() << '\n';
+    PrintJson(out, report);
     return;
   }
   out << region.path() << ": " << SizeText(superblock.block_count * block) << ", "

@@ -62,7 +62,9 @@ int MountMain(const Arguments& arguments, const Streams& streams, const ExecProg
   app.footer("The options for -o are holdfastd's: see holdfastd --help.");
   app.add_option("REGION", options.region, "device or file made by mkfs.holdfast")->required();
   app.add_option("MOUNTPOINT", options.mountpoint, "directory to mount on")->required();
-  app.add_option("-o", options.option_lists, "options, separated by commas");
+  app.add_option("-o", options.option_lists, "options, separated by commas")
+      ->take_all()
+      ->allow_extra_args(false);
   app.add_flag("-f", options.fake, "do everything but mount");
   app.add_flag("-v", options.verbose, "show the command that is run");
   bool ignored = false;

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "daxcore/media_failure.h"
 #include "tests/daemon/direct_fixture.h"
 
 namespace holdfast::daemon {
@@ -112,6 +113,18 @@ TEST_F(DirectSessionsTest, F3_AFailureIsQueuedForItsHolder) {
   EXPECT_EQ(taken->events[0].type, HOLDFAST_EVENT_FAILURE);
   EXPECT_EQ(taken->events[0].length, 2 * daxcore::kBlockSize);
   sessions().Failed(SessionId(999), file(), {});  // of a session that has just ended
+  sessions().Close(handle);
+}
+
+TEST_F(DirectSessionsTest, F7_RemovalIsQueuedForItsHolder) {
+  const Handle handle = New();
+  ASSERT_EQ(PinAs(handle, getpid()), 0);
+  ASSERT_TRUE(filesystem().volume().failure().NotifyRemoval());
+  EXPECT_EQ(sessions().Poll(handle, file(), nullptr), POLLPRI);
+  const auto taken = sessions().TakeEvents(handle, getpid(), HOLDFAST_EVENTS_MAX);
+  ASSERT_TRUE(taken && taken->events.size() == 1);
+  EXPECT_EQ(taken->events[0].type, HOLDFAST_EVENT_REMOVE);
+  EXPECT_EQ(taken->events[0].inode, file().value());
   sessions().Close(handle);
 }
 

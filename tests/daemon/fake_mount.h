@@ -67,8 +67,8 @@ class FakeMount : public testing::Test {
       }
       pinned_.clear();
     }
-    session_.reset();
     service_.reset();
+    session_.reset();
   }
 
   tests::FakeKernel& kernel() { return kernel_; }

@@ -139,9 +139,7 @@ class KernelTransport : public testing::TestWithParam<TransportChoice> {
     ASSERT_EQ(service_->over_io_uring(), GetParam() == TransportChoice::kIoUring);
   }
 
-  void TearDown() override {
-    Unmount();
-  }
+  void TearDown() override { Unmount(); }
 
   void Unmount() {
     if (mount_ != nullptr) mount_->Cut();
@@ -154,8 +152,8 @@ class KernelTransport : public testing::TestWithParam<TransportChoice> {
       }
       pins_.clear();
     }
-    session_.reset();
     service_.reset();
+    session_.reset();
     mount_.reset();
   }
 

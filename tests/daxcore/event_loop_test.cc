@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <future>
 #include <vector>
 
@@ -72,6 +73,40 @@ TEST(EventLoop, TellsTheEndOfAProcess) {
   EXPECT_EQ(future.wait_for(milliseconds(20)), std::future_status::timeout);
   kill(child, SIGKILL);
   future.wait();
+  waitpid(child, nullptr, 0);
+}
+
+TEST(EventLoop, ManyMayWaitForOneProcessAtTheCostOfOneDescriptor) {
+  const auto open_descriptors = [] {
+    return std::ranges::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                 std::filesystem::directory_iterator());
+  };
+  auto loop = *EventLoop::Start();
+  const pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  const ProcessId process = *Identify(child);
+  const auto before = open_descriptors();
+  std::vector<int> order;
+  std::vector<Timer::Id> ids(100);
+  std::promise<void> done;
+  for (int i = 0; i < 100; ++i) {
+    ids[static_cast<size_t>(i)] = loop->AtExit(process, [&, i] {
+      order.push_back(i);
+      if (i == 1) loop->Cancel(ids[2]);
+      if (i == 99) done.set_value();
+    });
+  }
+  EXPECT_EQ(open_descriptors(), before + 1);
+  loop->Cancel(ids[0]);
+  kill(child, SIGKILL);
+  done.get_future().wait();
+  EXPECT_EQ(order.size(), 98U);
+  EXPECT_EQ(order[0], 1);
+  EXPECT_EQ(order[1], 3);
+  while (open_descriptors() != before) usleep(1000);
   waitpid(child, nullptr, 0);
 }
 

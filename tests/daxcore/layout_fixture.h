@@ -68,7 +68,7 @@ class FakeStore final : public QuarantineStore {
   Result<void> AddHolder(Ino ino, const ProcessId& process) override {
     absl::MutexLock lock(&mutex_);
     if (fail_with != 0) return Fail(fail_with);
-    EXPECT_TRUE(holders.emplace(std::pair(ino.value(), process.pid), process).second);
+    holders.emplace(std::pair(ino.value(), process.pid), process);  // as on the medium, once
     return {};
   }
   void RemoveHolder(Ino ino, const ProcessId& process) override {
@@ -98,6 +98,9 @@ class FakeEvents final : public LayoutEvents {
   void Failed(SessionId session, Ino ino, FileRange range) override {
     lines.push_back("failed " + Text(session) + " " + std::to_string(ino.value()) + " " +
                     Text(range));
+  }
+  void Removed(SessionId session, Ino ino) override {
+    lines.push_back("removed " + Text(session) + " " + std::to_string(ino.value()));
   }
 
   std::vector<std::string> lines;

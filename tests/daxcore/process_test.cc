@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <string>
 #include <thread>
 
 namespace holdfast::daxcore {
@@ -41,6 +44,28 @@ TEST(Process, AZombieIsDead) {
   EXPECT_FALSE(IsAlive(id));
   EXPECT_EQ(Identify(child).error().code, ESRCH);
   EXPECT_EQ(CommandOf(child), "");
+}
+
+TEST(Process, AProcessLivesAsLongAsAnyOfItsThreads) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::thread([] { pause(); }).detach();
+    syscall(SYS_exit, 0);  // this thread only
+  }
+  const ProcessId id = *Identify(child);
+  const auto main_has_ended = [child] {
+    std::ifstream stat("/proc/" + std::to_string(child) + "/stat");
+    std::string text;
+    std::getline(stat, text);
+    return text.find(") Z ") != std::string::npos;
+  };
+  while (!main_has_ended()) usleep(1000);
+  EXPECT_TRUE(IsAlive(id));
+  kill(child, SIGKILL);
+  siginfo_t info;
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
+  EXPECT_FALSE(IsAlive(id));
+  waitpid(child, nullptr, 0);
 }
 
 TEST(Process, CommandNamesMayHoldAnything) {

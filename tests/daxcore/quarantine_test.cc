@@ -138,6 +138,18 @@ TEST_F(QuarantineTest, L11_HoldersFromBeforeTheDaemonsStartKeepTheWholeInodeBusy
   EXPECT_TRUE(Break(*a_, Blocks(0, 60), later)) << "nobody is left";
 }
 
+TEST_F(QuarantineTest, L11_WhatAProcessHeldBeforeOutlivesWhatItTakesAndReturnsNow) {
+  const ProcessId survivor = Client(1).process;
+  store_.holders.emplace(std::pair(uint64_t{10}, survivor.pid), survivor);
+  manager_->AdoptHolder(Ino(10), survivor);
+  a_ = std::make_unique<InodeLayout>(*manager_, Ino(10));
+  MustPin(*a_, Client(1), Blocks(0, 4));
+  manager_->CloseSession(*a_, SessionId(1));
+  EXPECT_EQ(store_.holders.size(), 1U) << "for the next daemon, should this one crash";
+  timer_.Kill(survivor);
+  EXPECT_THAT(store_.holders, IsEmpty());
+}
+
 TEST_F(QuarantineTest, L11_AFormerHoldersDeathWakesWhoWaits) {
   int woken = 0;
   const ProcessId survivor{4242, 7};

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tests/fsmeta/data_fixture.h"
+#include "tests/support/recorder.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -251,6 +252,40 @@ TEST_F(DirectAccessTest, UnmountLeavesOpenSessionsBehind) {
   ASSERT_TRUE(Lease(file, 2, 0, kBlock, false));
   mounted().Remount();
   EXPECT_EQ(ReadAll(file), Pattern(4 * kBlock));
+}
+
+// The file's blocks are moved by an insertion; that clients stored to them must not be forgotten.
+TEST(DirectAccessDurability, E3_WhatClientsStoredIsFlushedBeforeItsEntriesAreForgotten) {
+  tests::Recorder recorder;
+  auto region = recorder.MakeRegion(uint64_t{16} << 20);
+  ASSERT_TRUE(FormatRegion(*region, {}));
+  auto fs = *Filesystem::Mount(std::move(region), {});
+  const auto made = fs->MakeNode({}, Ino(kInoRoot), "file", S_IFREG | 0644, 0);
+  ASSERT_TRUE(made);
+  ASSERT_TRUE(fs->Open(made->ino));
+  const Holder client{SessionId(1), *daxcore::Identify(getpid())};
+  ASSERT_TRUE(fs->Write({}, made->ino, 0, std::vector<std::byte>(kBlock), /*kill=*/false));
+  const auto lease =
+      fs->direct().Lease({}, made->ino, client, {.offset = 0, .length = kBlock, .write = true});
+  ASSERT_TRUE(lease);
+  const auto pieces = fs->direct().Layout(made->ino, SessionId(1), *lease, 0, kBlock, 1);
+  ASSERT_TRUE(pieces && pieces->size() == 1);
+  const uint64_t block = pieces->front().region_offset;
+  fs->direct().CloseSession(made->ino, SessionId(1));
+
+  recorder.Clear();
+  ASSERT_TRUE(fs->Allocate({}, made->ino, FALLOC_FL_INSERT_RANGE, 0, kBlock));
+  ASSERT_TRUE(fs->Fsync(made->ino, /*data_only=*/false));
+  const auto events = recorder.Events();
+  const auto flushed = std::ranges::find_if(events, [block](const tests::RecordedEvent& event) {
+    return event.kind == tests::PersistEvent::kFlush && event.offset <= block &&
+           event.offset + event.length >= block + kBlock;
+  });
+  EXPECT_NE(flushed, events.end());
+  EXPECT_TRUE(std::any_of(flushed, events.end(), [](const tests::RecordedEvent& event) {
+    return event.kind == tests::PersistEvent::kDrain;
+  }));
+  fs->Release(made->ino);
 }
 
 }  // namespace

@@ -28,6 +28,10 @@ class ToldEvents final : public daxcore::LayoutEvents {
     lines_.push_back(absl::StrCat("session ", session.value(), " inode ", ino.value(), " blocks ",
                                   range.start.value(), "-", range.end.value()));
   }
+  void Removed(daxcore::SessionId session, Ino ino) override {
+    absl::MutexLock lock(&mutex_);
+    lines_.push_back(absl::StrCat("session ", session.value(), " inode ", ino.value(), " removed"));
+  }
   /// Waits until there are `n`, as long as a test may take.
   std::vector<std::string> Await(size_t n) {
     const auto enough = [this, n]()

@@ -259,7 +259,7 @@ TEST(Journal, ReadOnlyRegionWithLiveRecordsIsRefused) {
   const auto replayed = Journal::Replay(medium);
   ASSERT_FALSE(replayed);
   EXPECT_EQ(replayed.error().code, EROFS);
-  EXPECT_THAT(replayed.error().message, testing::HasSubstr("mount it writable once"));
+  EXPECT_THAT(replayed.error().message, testing::HasSubstr("mount it once writable"));
   unlink(path.c_str());
 }
 

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -173,6 +174,22 @@ TEST_F(QuarantineFileTest, ASharedPageHasARecordForEachFileItLeft) {
   EXPECT_THAT(Remove({Pages(3000, 1), Pages(3000, 1)}),
               ElementsAre(Blocks(3000, 1), Blocks(3000, 1)));
   EXPECT_EQ(RecordsOnMedium(), 0U);
+}
+
+TEST_F(QuarantineFileTest, L11_OfASharedPageTheRecordOfTheLivingStays) {
+  const ProcessId self = *daxcore::Identify(getpid());
+  ASSERT_TRUE(Add({Blocks(3000, 4)}, 1001, {kAnna}));  // dead
+  ASSERT_TRUE(Add({Blocks(3000, 4)}, 1002, {self}));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(Remove({Pages(3000, 2)}), ElementsAre(Blocks(3000, 2)));
+    Remount();
+    ASSERT_FALSE(contents_.runs.empty());
+    const auto& last = contents_.runs.back();
+    EXPECT_THAT(last.holders, ElementsAre(self));
+    if (i == 0) {
+      ASSERT_TRUE(Add({Blocks(3000, 2)}, 1003, {kBert}));
+    }
+  }
 }
 
 TEST_F(QuarantineFileTest, PagesThatAreNotOnRecordAreNobodys) {

@@ -7,8 +7,9 @@
  * punch, a clone), it recalls the lease: the library gives the range back as soon as nobody is
  * inside. The next holdfast_enter() of a mapping made with HOLDFAST_MAP_KEEP waits for the change,
  * takes a new lease and maps the new layout at the same address. Recalls are handled by
- * holdfast_dispatch(), which the program calls from its event loop (holdfast_fd() becomes
- * readable), or by a thread of the library (holdfast_start()).
+ * holdfast_dispatch(), which the program calls from its event loop (when poll(2) tells POLLPRI or
+ * POLLERR of holdfast_fd(); like any file it can always be read), or by a thread of the library
+ * (holdfast_start()).
  *
  * Every function returns 0 (or a count) or a negative errno; holdfast_message() says more, per
  * thread. All functions may be called from any thread; holdfast_close() from the last one only.
@@ -47,7 +48,7 @@ int holdfast_file_fd(const holdfast_file* file);
 #define HOLDFAST_MAP_KEEP 4u      /* after a recall, lease and map again at the same address */
 
 /* Leases and maps [offset, offset + length). Both are multiples of 4096. The range lies inside the
- * file (-EINVAL). -EAGAIN: leased by another, try later. */
+ * file (-EINVAL). Waits for leases of others that are in its way (-EINTR). */
 int holdfast_map_range(holdfast_file* file, uint64_t offset, uint64_t length, uint32_t flags,
                        holdfast_map** out);
 /* Unmaps and returns the lease. Nobody may be inside. */

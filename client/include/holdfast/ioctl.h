@@ -146,8 +146,9 @@ struct holdfast_events {
 };
 
 /* ---- Queries ----------------------------------------------------------------------------------
- * Answers as one JSON object, paged: cursor 0 takes a snapshot, kept with the descriptor; ask again
- * with the returned cursor until it is 0. Lists stand under their plural name; snake_case keys. */
+ * Answers as one JSON object, paged: cursor 0 takes a snapshot; ask again with the returned
+ * cursor until it is 0. ESTALE: not this user's, or too old by now (the mount keeps the last few);
+ * begin anew. Lists stand under their plural name; snake_case keys. */
 #define HOLDFAST_QUERY_INFO 1u     /* the mount: format, features, counters */
 #define HOLDFAST_QUERY_BUSY 2u     /* holders, waiters, quarantined_bytes (root) */
 #define HOLDFAST_QUERY_PAGES 3u    /* descriptors of [offset, offset + length) of this file */
