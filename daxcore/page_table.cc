@@ -207,7 +207,8 @@ bool PageTable::DisassociateOne(MappingId mapping, PageKey page, Disassociation 
   assert(!d.idle());
   if (d.mapping != 0 && d.mapping != mapping.value()) return false;
   const bool pinned = d.refs > d.maps;
-  if (d.mapping != 0 || d.union_value <= 1) {
+  const bool stays_shared = d.mapping == 0 && d.union_value > 1;
+  if (!stays_shared) {
     d.mapping = 0;
     d.union_value = 0;
     // With references left, the counts stay so that the last put finds them.
@@ -215,7 +216,9 @@ bool PageTable::DisassociateOne(MappingId mapping, PageKey page, Disassociation 
   } else {
     --d.union_value;
   }
-  return why != Disassociation::kTruncate || !pinned;
+  // While it stays shared, another file may have been pinning it since this one was found idle:
+  // each file's layout lock keeps out only pins through that file.
+  return why != Disassociation::kTruncate || !pinned || stays_shared;
 }
 
 void PageTable::Report(const std::vector<CanaryHit>& hits) {

@@ -205,13 +205,14 @@ class PageModel {
         break;
       }
     }
-    if (page.mapping != 0 || page.number == 1) {  // P4, P5
+    const bool last = page.mapping != 0 || page.number == 1;
+    if (last) {  // P4, P5
       page.mapping = 0;
       page.number = 0;
     } else {
       --page.number;
     }
-    return why == Disassociation::kTruncate && page.references > page.mapped;
+    return last && why == Disassociation::kTruncate && page.references > page.mapped;
   }
 
   void SetCompound(uint64_t pfn, bool compound) { compound_[(pfn - first_) / kGroup] = compound; }

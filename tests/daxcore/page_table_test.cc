@@ -159,6 +159,17 @@ TEST_F(PageTableTest, P9_AForeignOwnerIsCountedAndLeftAlone) {
   EXPECT_EQ(At(5).owner, Ino(100));
 }
 
+TEST_F(PageTableTest, P9_OneOfTwoOwnersMayLeaveWhileTheOtherPins) {
+  Survive();
+  Associate(a_, 5, 10);
+  Associate(b_, 5, 20, 1, PageOrder::k4K, /*shared=*/true);
+  table_->Get({Pfn(5), kOne}, Reference::kPin);
+  Disassociate(a_, 5, 10, 1, Disassociation::kTruncate);
+  EXPECT_EQ(table_->canary_hits(), 0U);
+  Disassociate(b_, 5, 20, 1, Disassociation::kTruncate);
+  EXPECT_THAT(canaries_, ElementsAre(Canary{5, 200, 20})) << "the last one may not";
+}
+
 TEST_F(PageTableTest, P9_IsSilentWithoutPinsAndWithoutTruncation) {
   Associate(a_, 5, 10, 2);
   table_->Get({Pfn(5), kOne}, Reference::kMap);

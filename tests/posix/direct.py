@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import traceback
 
 BLOCK = 4096
 HOLE, UNWRITTEN, WRITTEN, SHARED = range(4)
@@ -167,6 +168,9 @@ def in_child(action):
         status = 0
     except SystemExit as exit_:
         print(exit_.code, file=sys.stderr, flush=True)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(status)
 
