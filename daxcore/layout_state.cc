@@ -24,6 +24,22 @@ void AddOnce(std::vector<ProcessId>& list, const ProcessId& process) {
   if (std::ranges::find(list, process) == list.end()) list.push_back(process);
 }
 
+// Marks what the lease has of `range` as asked back; its outer bounds if some of it is new. What
+// the lease does not cover can never be given back, so it must not count.
+FileRange AskBack(HeldLease& lease, FileRange range) {
+  const auto last = range.end.value();
+  FileRange asked;
+  bool more = false;
+  for (auto part = lease.ranges.Next(range.start.value(), last); part;
+       part = lease.ranges.Next(part->end, last)) {
+    if (asked.empty()) asked.start = FileBlock(part->start);
+    asked.end = FileBlock(part->end);
+    more = more || !lease.recalled.Contains(part->start, part->end);
+    lease.recalled.Add(part->start, part->end);
+  }
+  return more ? asked : FileRange{};
+}
+
 }  // namespace
 
 HolderInfo HeldLease::Describe(Ino ino) const {
@@ -79,8 +95,8 @@ Result<Mapping*> LayoutState::EnsureMapping() {
 
 void LayoutState::Recall(HeldLease& lease, FileRange range, std::chrono::milliseconds break_time,
                          Aftermath& after) {
-  if (lease.recalled.Contains(range.start.value(), range.end.value())) return;
-  lease.recalled.Add(range.start.value(), range.end.value());
+  range = AskBack(lease, range);
+  if (range.empty()) return;
   if (lease.state == LeaseState::kActive) {
     lease.state = LeaseState::kRecalled;
     lease.recalled_at = manager.timer_.Now();

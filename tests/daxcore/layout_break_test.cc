@@ -13,6 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 using LayoutBreakTest = LayoutTest;
@@ -66,6 +67,23 @@ TEST_F(LayoutBreakTest, L1_ARecallIsSentOnce) {
   EXPECT_EQ(events_.lines.size(), 1U);
   EXPECT_FALSE(Break(*a_, Blocks(4, 6), attempt)) << "more is wanted: tell";
   EXPECT_EQ(events_.lines.size(), 2U);
+}
+
+TEST_F(LayoutBreakTest, L13_OnlyWhatTheLeaseCoversIsAskedBack) {
+  const LeaseId lease = MustLease(*a_, Client(1), Blocks(2, 20));
+  ASSERT_TRUE(manager_->Return(*a_, SessionId(1), lease, Blocks(4, 6)));
+  BreakAttempt attempt;
+  int woken = 0;
+  ASSERT_TRUE(Park(Break(*a_, Blocks(0, 10), attempt), &woken));
+  ASSERT_EQ(events_.lines.size(), 1U);
+  EXPECT_THAT(events_.lines[0], HasSubstr("2-10"));
+  ASSERT_TRUE(manager_->Return(*a_, SessionId(1), lease, Blocks(2, 4)));
+  ASSERT_TRUE(manager_->Return(*a_, SessionId(1), lease, Blocks(6, 10)));
+  EXPECT_EQ(woken, 1);
+  EXPECT_TRUE(Break(*a_, Blocks(0, 10), attempt));
+  timer_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(events_.lines.size(), 1U)
+      << "the rest of the lease lives on: all was given back in time";
 }
 
 #ifndef NDEBUG

@@ -65,6 +65,23 @@ if id nobody >/dev/null 2>&1; then
 fi
 unmount_region
 
+echo "-- on a mount that is read-only"
+mount_region -o ro
+for wish in "lease" "lease --exclusive" "pin" "pin --long-term"; do
+  # shellcheck disable=SC2086 # options
+  holdfast $wish "$mnt/file" >"$scratch/out" 2>&1 &
+  client=$!
+  check "$wish" wait_until 50 grep --quiet "holds" "$scratch/out"
+  holders=1
+  [[ $wish != *long-term ]] || holders=2 # with the lease that can be recalled
+  check "and busy shows it" holders_are $holders
+  kill -TERM "$client"
+  wait "$client" || fail "$wish ended with $?"
+done
+refuses 1 'Read-only file system' holdfast lease --write "$mnt/file"
+unmount_region
+check_region
+
 echo "-- with a write-back cache"
 mount_region -o cache=writeback
 refuses 1 'not supported' holdfast lease "$mnt/file"

@@ -117,6 +117,14 @@ check "a clear undoes an injection" eval 'at=$(place "$mnt/file" 8192); inject "
   is_eio block "$mnt/file" 2 && holdfast fail clear "$mnt" --offset "$at" --length 4096 && cmp "$mnt/file" "$scratch/model"'
 
 echo "-- metadata"
+rm -f "$scratch/held"
+python3 "$(dirname "$0")/holder.py" "$mnt/new.2" 0 4096 "$scratch/held" >/dev/null 2>&1 &
+holder=$!
+wait_until 100 test -e "$scratch/held" || fail "no pin of new.2 was given"
+{ truncate --size 0 "$mnt/new.2" 2>"$scratch/truncate.err" && echo done >>"$scratch/truncate.err"; } &
+truncater=$!
+check "a truncate waits for a pin" wait_until 50 eval \
+  'holdfast busy --json "$mnt" | jq --exit-status ".waiters[0].command == \"truncate\""'
 cp "$mnt/file" "$mnt/kept"
 sync "$mnt/kept"
 check "the group header is metadata" eval 'holdfast owner --json "$mnt" --offset 4096 |
@@ -128,6 +136,9 @@ check "F5: who needs it gets EIO" is_eio cp "$scratch/model" "$mnt/another"
 check "F5: the filesystem is shut down" info '.filesystem.shut_down'
 check "F5: and says why" info '.filesystem.shutdown_reason | test("memory failed at offset [0-9]+")'
 check "F5: in the log too" grep --quiet "shutting down: memory failed at offset" "$scratch/log"
+wait "$truncater" || true
+check "F5: what waited is woken and ends with EIO" grep --quiet "Input/output error" "$scratch/truncate.err"
+kill -9 "$holder"
 check "F5: reading is EIO" is_eio cat "$mnt/kept"
 check "F5: writing is EIO" eval 'is_eio write_block "$mnt/kept" 0 <<<part'
 check "F5: making a name is EIO" is_eio mkdir "$mnt/directory"

@@ -38,12 +38,21 @@ shuffle() {
 }
 write_by_fio() { fio --name=job --directory="$mnt" --size=32M --rw=randrw --bs=7k --time_based --runtime=60; }
 
+# The work has come to where there is something to lose.
+begun() {
+  case $work in
+    number_files) [[ -s $scratch/done ]] ;;
+    *) [[ $(find "$mnt" -mindepth 1 -maxdepth 1 | wc -l) -gt 1 ]] ;;
+  esac
+}
+
 mount_region
 dd if=/dev/urandom of="$mnt/base" bs=1M count=1 status=none
 sum=$(sha256sum <"$mnt/base")
 for work in number_files copy_trees clone_often fill_database shuffle write_by_fio; do
   "$work" >/dev/null 2>&1 &
   worker=$!
+  wait_until 600 begun || fail "$work does not begin"
   sleep "0.$((RANDOM % 5 + 5))"
   end_daemon KILL
   wait "$worker" 2>/dev/null || true

@@ -67,7 +67,7 @@ wait_until() {
   shift
   until "$@"; do
     ((left-- > 0)) || return 1
-    sleep 0.1
+    command sleep 0.1
   done
 }
 

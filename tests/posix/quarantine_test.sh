@@ -61,6 +61,10 @@ rm "$mnt/other"
 check "removed, all of it goes to quarantine: nobody knows what of it is held" wait_until 50 quarantines 65536
 churn
 check "its bytes are untouched" cmp <(medium) "$scratch/before"
+remount
+check "after a second crash it still is in quarantine" quarantines 65536
+churn
+check "and untouched" cmp <(medium) "$scratch/before"
 kill -9 "$holder"
 check "when the process dies the blocks are free" wait_until 100 quarantines 0
 
