@@ -25,6 +25,7 @@ int OpenRegion(holdfast_file& file, int flags, const char* region) {
   const int access = (flags & O_ACCMODE) == O_RDONLY ? O_RDONLY : O_RDWR;
   file.region_fd = open(path.c_str(), access | O_CLOEXEC);
   if (file.region_fd < 0) return FailWith(errno, "open of the region " + path);
+  file.unit = holdfast::client::MappingUnit(file.region_fd);
   return 0;
 }
 

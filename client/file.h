@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "client/address_space.h"
 #include "client/gate.h"
 #include "holdfast/holdfast.h"
 
@@ -15,7 +16,8 @@
 struct holdfast_file {
   int fd = -1;
   int region_fd = -1;
-  int stop_fd = -1;  ///< eventfd that ends the dispatching thread
+  uint64_t unit = 4096;  ///< in what units the region can be mapped, bytes
+  int stop_fd = -1;      ///< eventfd that ends the dispatching thread
   std::thread dispatcher;
 
   std::mutex lock;  ///< guards the rest; never held while waiting for a gate
@@ -34,7 +36,7 @@ struct holdfast_map {
   uint64_t offset = 0;
   uint64_t length = 0;
   uint32_t flags = 0;
-  void* address = nullptr;
+  holdfast::client::AddressSpace space;
   std::mutex taking;               ///< one thread at a time takes it again
   std::atomic<uint64_t> lease{0};  ///< 0: none
   holdfast::client::Gate gate;

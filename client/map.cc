@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "client/cache_flush.h"
 #include "client/file.h"
+#include "client/map_plan.h"
 #include "client/message.h"
 
 namespace holdfast::client {
@@ -74,26 +76,9 @@ int TakeLease(holdfast_map& map) {
   }
 }
 
-// Holes and unwritten blocks read zero: private zeroes stand in for them. A write lease has none.
-int MapPiece(const holdfast_map& map, const holdfast_extent& extent) {
+// Everything of the layout, page by page.
+int ReadLayout(const holdfast_map& map, std::vector<holdfast_extent>* extents) {
   const bool write = (map.flags & HOLDFAST_MAP_WRITE) != 0;
-  const bool backed = extent.state == HOLDFAST_WRITTEN || extent.state == HOLDFAST_SHARED;
-  if (write && extent.state != HOLDFAST_WRITTEN)
-    return FailWith(EPROTO, "a write lease left a hole or a shared block in " + RangeText(map));
-  char* const at = static_cast<char*>(map.address) + (extent.file_offset - map.offset);
-  const int protection = PROT_READ | (write ? PROT_WRITE : 0);
-  void* const mapped =
-      backed ? mmap(at, extent.length, protection, MAP_SHARED | MAP_FIXED, map.file->region_fd,
-                    static_cast<off_t>(extent.region_offset))
-             : mmap(at, extent.length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-  if (mapped == MAP_FAILED)
-    return FailWith(errno, "mapping of region offset " + std::to_string(extent.region_offset));
-  // A child would map the blocks without a lease of its own.
-  madvise(at, extent.length, MADV_DONTFORK);
-  return 0;
-}
-
-int MapLayout(const holdfast_map& map) {
   const uint64_t end = map.offset + map.length;
   holdfast_layout layout{};
   for (uint64_t at = map.offset; at < end; at = layout.next) {
@@ -104,20 +89,36 @@ int MapLayout(const holdfast_map& map) {
     if (ioctl(map.file->fd, HOLDFAST_IOC_LAYOUT, &layout) != 0)
       return FailWith(errno, "layout of " + RangeText(map));
     if (layout.next <= at) return FailWith(ESTALE, "the file ends inside " + RangeText(map));
-    for (uint32_t i = 0; i < layout.count; ++i)
-      if (const int rc = MapPiece(map, layout.extents[i]); rc != 0) return rc;
+    for (uint32_t i = 0; i < layout.count; ++i) {
+      if (write && layout.extents[i].state != HOLDFAST_WRITTEN)
+        return FailWith(EPROTO, "a write lease left a hole or a shared block in " + RangeText(map));
+      extents->push_back(layout.extents[i]);
+    }
   }
   return 0;
 }
 
-// PROT_NONE keeps the address ours while nothing may be behind it.
-int Reserve(holdfast_map& map, bool fixed) {
-  void* const at =
-      mmap(map.address, map.length, PROT_NONE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (fixed ? MAP_FIXED : 0), -1, 0);
-  if (at == MAP_FAILED) return FailWith(errno, "address space for " + RangeText(map));
-  map.address = at;
-  return 0;
+int MapLayout(holdfast_map& map) {
+  std::vector<holdfast_extent> extents;
+  if (const int rc = ReadLayout(map, &extents); rc != 0) return rc;
+  const uint64_t unit = map.file->unit;
+  const auto plan = PlanMaps(unit, map.offset, extents);
+  if (!plan)
+    return FailWith(EOPNOTSUPP, "mapping of " + RangeText(map) + ": the region can be mapped in " +
+                                    "units of " + std::to_string(unit) +
+                                    " bytes only, and these blocks do not lie so (a mapping for " +
+                                    "writing has them moved if there is room)");
+  const int protection = PROT_READ | ((map.flags & HOLDFAST_MAP_WRITE) != 0 ? PROT_WRITE : 0);
+  return map.space.Show(*plan, unit, map.file->region_fd, protection);
+}
+
+// Addresses that are a huge page's in the file as well can be mapped in huge pages, where the
+// blocks lie so too.
+int Reserve(holdfast_map& map) {
+  constexpr uint64_t kHugePage = 2 << 20;
+  const uint64_t unit =
+      map.length >= kHugePage ? std::max(map.file->unit, kHugePage) : map.file->unit;
+  return map.space.Reserve(map.length, unit, map.offset % unit);
 }
 
 // A mapping that could not be taken again for now is away; one the file lost is gone.
@@ -139,7 +140,7 @@ int TakeMapping(holdfast_map& map) {
     if (const int rc = TakeLease(map); rc != 0) return rc;
     const int rc = MapLayout(map);
     if (rc == 0) break;
-    Reserve(map, true);
+    map.space.Blank();
     ReturnLease(map);
     // Recalled before it was mapped: the next LEASE waits for whoever wanted it.
     if (rc != -ESTALE) return rc;
@@ -154,7 +155,7 @@ void GiveBack(holdfast_map& map, Gate::State state, uint64_t lease) {
   std::lock_guard one(map.taking);
   if (lease != 0 && map.lease != lease) return;  // given back already, and perhaps taken again
   map.gate.Close(state);
-  Reserve(map, true);
+  map.space.Blank();
   ReturnLease(map);
 }
 
@@ -177,7 +178,7 @@ int holdfast_map_range(holdfast_file* file, uint64_t offset, uint64_t length, ui
   map->offset = offset;
   map->length = length;
   map->flags = flags;
-  if (const int rc = holdfast::client::Reserve(*map, false); rc != 0) return rc;
+  if (const int rc = holdfast::client::Reserve(*map); rc != 0) return rc;
   {
     std::lock_guard held(file->lock);  // before the lease: a recall must find the mapping
     file->maps.push_back(map);
@@ -206,10 +207,9 @@ void holdfast_unmap(holdfast_map* map) {
     file->maps.erase(it);
   }
   holdfast::client::GiveBack(*keep, Gate::State::kGone, 0);
-  munmap(keep->address, keep->length);
 }
 
-void* holdfast_address(const holdfast_map* map) { return map->address; }
+void* holdfast_address(const holdfast_map* map) { return map->space.address(); }
 size_t holdfast_length(const holdfast_map* map) { return map->length; }
 
 int holdfast_enter(holdfast_map* map) {
@@ -232,7 +232,7 @@ void holdfast_leave(holdfast_map* map) { map->gate.Leave(); }
 int holdfast_sync(holdfast_map* map, size_t at, size_t length) {
   if (at > map->length || length > map->length - at)
     return FailWith(EINVAL, "range to sync is outside the mapping");
-  char* const start = static_cast<char*>(map->address) + at;
+  char* const start = static_cast<char*>(map->space.address()) + at;
   if (holdfast::client::FlushCaches(start, length)) return 0;
   char* const page = start - reinterpret_cast<uintptr_t>(start) % 4096;
   if (msync(page, static_cast<size_t>(start + length - page), MS_SYNC) != 0)

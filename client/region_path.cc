@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds the mount of a descriptor in /proc/self/mountinfo.
+// Finds the mount of a descriptor in /proc/self/mountinfo, and a device's alignment in /sys.
 #include "client/region_path.h"
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <bit>
 #include <fstream>
 #include <sstream>
 
@@ -43,6 +44,16 @@ std::string RegionOfMount(int fd) {
     if (type == "fuse.holdfast") return Unescape(source);
   }
   return {};
+}
+
+uint64_t MappingUnit(int region_fd) {
+  constexpr uint64_t kPage = 4096;
+  struct stat st{};
+  if (fstat(region_fd, &st) != 0 || !S_ISCHR(st.st_mode)) return kPage;
+  std::ifstream file("/sys/dev/char/" + std::to_string(major(st.st_rdev)) + ":" +
+                     std::to_string(minor(st.st_rdev)) + "/align");
+  uint64_t unit = 0;
+  return file >> unit && unit >= kPage && std::has_single_bit(unit) ? unit : kPage;
 }
 
 }  // namespace holdfast::client

@@ -57,8 +57,9 @@ class FileData {
   Result<void> ReleaseAll(LiveInode& inode);
 
   /// For a client that is going to store to `range` itself: afterwards every block of it is a
-  /// written one of this file alone. EINVAL past the last block of the file; ENOSPC: a part of the
-  /// range may be so already, which no reader can tell. Can be blocked.
+  /// written one of this file alone, and at a geometry of 2 MiB they can be mapped in units of that
+  /// as far as there is room. EINVAL past the last block of the file; ENOSPC: a part of the range
+  /// may be so already, which no reader can tell. Can be blocked.
   Result<void> PrepareForStores(const OpContext& op, LiveInode& inode, FileRange range)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
   /// Calls `fn(BreakAttempt&)` with the request's attempt, or with one that never waits.
@@ -191,6 +192,13 @@ class FileData {
   Result<void> FillWithZeroes(LiveInode& inode, FileRange range)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
   Result<void> FillStep(FileEdit& edit, FileRange step);
+  /// Moves the blocks of `range`, all written and of this file alone, to where they can be mapped
+  /// in units of the region's geometry (C1); no further than there is room (file_align.cc).
+  Result<void> AlignToGeometry(const OpContext& op, LiveInode& inode, FileRange range)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
+  /// The parts of `range`, each inside one huge page of the file, that are not in one huge page of
+  /// the region at the same place.
+  Result<std::vector<FileRange>> MisplacedParts(LiveInode& inode, FileRange range);
 
   Result<void> ForgetSharing(LiveInode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
 

@@ -103,6 +103,9 @@ class FileEdit {
   Result<void> ShareFrom(FileEdit& source, FileBlock from, FileRange to);
   /// Gives the file its own copy of the written blocks in `range`, whoever has them now.
   Result<void> CopyAway(FileRange range);
+  /// Moves the written blocks of `part`, which lies in one huge page of the file, to the same place
+  /// in one huge page of the region. ENOSPC: there is none with room; nothing changed.
+  Result<void> MoveIntoHugePage(FileRange part);
   /// The extents that overlap `range`, clipped to it, in order.
   Result<std::vector<Extent>> Mapped(FileRange range);
   /// The parts of `written` (an extent) that must not be changed where they are: they have other

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks that a file gets, replaces and lets go of.
 #include <algorithm>
+#include <array>
 
 #include "fsmeta/file_edit.h"
 
@@ -209,6 +210,19 @@ Result<void> FileEdit::CopyAway(FileRange range) {
                                       ByteOffset(old.run.start + (piece.start - old.file_block)),
                                       Bytes(piece.run.length)));
     }
+  }
+  return {};
+}
+
+Result<void> FileEdit::MoveIntoHugePage(FileRange part) {
+  HOLDFAST_ASSIGN(const std::vector<Extent> old, Mapped(part));
+  HOLDFAST_ASSIGN(const BlockRun run, TakeForHugePages(part.start, part.length(), Pfn(0)));
+  HOLDFAST_TRY(Drop(part));
+  HOLDFAST_TRY(Map(std::array{PlacedRun{part.start, run}}, 0));
+  for (const Extent& extent : old) {
+    const Pfn to = run.start + (extent.file_block - part.start);
+    HOLDFAST_TRY(
+        store().CopyWithin(ByteOffset(to), ByteOffset(extent.run.start), Bytes(extent.run.length)));
   }
   return {};
 }

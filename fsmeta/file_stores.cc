@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making a range fit for a client that stores to its blocks itself: no hole, nothing shared.
+// Making a range fit for a client that stores to its blocks itself: no hole, nothing shared, all
+// where the geometry wants it.
 #include <algorithm>
 
 #include "fsmeta/file_data.h"
@@ -24,6 +25,7 @@ Result<void> FileData::PrepareForStores(const OpContext& op, LiveInode& inode, F
   }
   if (state.may_share) HOLDFAST_TRY(UnshareBlocks(op, inode, range));
   for (const FileRange& part : missing) HOLDFAST_TRY(FillWithZeroes(inode, part));
+  HOLDFAST_TRY(AlignToGeometry(op, inode, range));
   TouchModified(inode);
   return {};
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -33,8 +34,10 @@ struct MkfsOptions {
   bool json = false;
   std::string label;
   std::string uuid;
-  std::string geometry = "4K";
+  std::string geometry;  // empty = what the region demands
 };
+
+const char* GeometryText(uint32_t shift) { return shift == 30 ? "1G" : shift == 21 ? "2M" : "4K"; }
 
 Result<fsmeta::FormatOptions> FormatOptionsOf(const MkfsOptions& options) {
   fsmeta::FormatOptions format;
@@ -123,17 +126,30 @@ void Report(const MkfsOptions& options, const Region& region, const fsmeta::Supe
   out << region.path() << ": " << SizeText(superblock.block_count * block) << ", "
       << superblock.group_count << " groups of " << SizeText(superblock.group_blocks * block)
       << ", " << superblock.lane_count << " journal lanes of "
-      << SizeText(superblock.lane_blocks * block) << ", geometry " << options.geometry
-      << (options.emulate ? ", emulated" : "") << "\nuuid " << uuid << '\n';
+      << SizeText(superblock.lane_blocks * block) << ", geometry "
+      << GeometryText(superblock.geometry_shift) << (options.emulate ? ", emulated" : "")
+      << "\nuuid " << uuid << '\n';
+}
+
+// Programs can map a devdax device in units of its alignment only.
+Result<void> SettleGeometry(const MkfsOptions& options, const Region& region,
+                            fsmeta::FormatOptions* format) {
+  const auto demanded = static_cast<uint32_t>(std::countr_zero(region.facts().alignment));
+  if (options.geometry.empty()) format->geometry_shift = std::max(format->geometry_shift, demanded);
+  if (format->geometry_shift >= demanded) return {};
+  return Fail(EINVAL, absl::StrCat(region.path(), " can be mapped in units of ",
+                                   GeometryText(demanded), " only, so its geometry cannot be ",
+                                   options.geometry, "; leave --geometry out"));
 }
 
 Result<void> Make(const MkfsOptions& options, std::ostream& out) {
-  HOLDFAST_ASSIGN(const fsmeta::FormatOptions format, FormatOptionsOf(options));
+  HOLDFAST_ASSIGN(fsmeta::FormatOptions format, FormatOptionsOf(options));
   HOLDFAST_ASSIGN(const bool is_new, PrepareFile(options, format));
   absl::Cleanup undo = [&] { unlink(options.region.c_str()); };
   if (!is_new) std::move(undo).Cancel();
   HOLDFAST_ASSIGN(const auto region,
                   Region::Open(options.region, {.allow_emulated = options.emulate}));
+  HOLDFAST_TRY(SettleGeometry(options, *region, &format));
   if (!options.force) {
     HOLDFAST_TRY(CheckNothingIsLost(*region));
     HOLDFAST_TRY(CheckMemoryIsGood(*region));
@@ -162,9 +178,9 @@ int MkfsMain(const Arguments& arguments, const Streams& streams) {
                "REGION is a plain file; count its stores as persistent");
   app.add_option("--label", options.label, "a name for the filesystem, up to 64 bytes");
   app.add_option("--uuid", options.uuid, "instead of a random one");
-  app.add_option("--geometry", options.geometry, "alignment of mappings handed to programs")
-      ->check(CLI::IsMember({"4K", "2M", "1G"}))
-      ->capture_default_str();
+  app.add_option("--geometry", options.geometry,
+                 "alignment of mappings handed to programs; without it, what REGION demands")
+      ->check(CLI::IsMember({"4K", "2M", "1G"}));
   app.add_flag("--force", options.force, "overwrite whatever REGION holds");
   app.add_flag("--json", options.json, "tell what was made as one JSON object");
   if (const auto exit = Parse(app, arguments, streams)) return *exit;

@@ -75,6 +75,11 @@ TEST_F(MapTest, AWriteMappingOfASparseCloneIsItsOwn) {
 TEST_F(MapTest, AReadMappingShowsHolesAsZeroes) {
   File file = NewFile(1);
   ASSERT_EQ(ftruncate(file.fd(), 3 * kBlock), 0);
+  if (alignment() > kBlock) {
+    EXPECT_EQ(CodeOf([&] { file.MapRange(0, 3 * kBlock, 0); }), EOPNOTSUPP)
+        << "where other blocks would show in the hole";
+    return;
+  }
   Map map = file.MapRange(0, 3 * kBlock, 0);
   const auto inside = map.Enter();
   const std::string seen(static_cast<const char*>(inside.data()), 3 * kBlock);

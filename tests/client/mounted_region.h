@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real mount for the tests of libholdfast: made and served by the programs that were built.
+// A real mount for the tests of libholdfast: made and served by the programs that were built. Where
+// HOLDFAST_VM_REGION names real memory, on that.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,6 +8,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -17,15 +20,17 @@ namespace holdfast::tests {
 /// Runs a command line; true if it ended with 0.
 inline bool Succeeds(const std::string& command) { return std::system(command.c_str()) == 0; }
 
-/// Owns a mounted region of 32 MiB; the test is skipped where nothing can be mounted. At the end
-/// the mount must go and the region be sound. One thread.
+/// Owns a mounted region of 32 MiB, or the device that there is; the test is skipped where nothing
+/// can be mounted. At the end the mount must go and the region be sound. One thread.
 class MountedRegion : public testing::Test {
  protected:
   void SetUp() override {
     if (geteuid() != 0 || access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "cannot mount";
     mkdir(mount().c_str(), 0755);
-    ASSERT_TRUE(
-        Succeeds(bin("mkfs.holdfast") + " --emulate --size 32M " + region() + " > /dev/null"));
+    ASSERT_TRUE(Succeeds(MakeRegion() + " > /dev/null"));
+    Serve();
+  }
+  void Serve() {
     ASSERT_TRUE(Succeeds(bin("holdfastd") + " " + region() + " " + mount() + " -o " + options()));
     mounted_ = true;
   }
@@ -45,11 +50,32 @@ class MountedRegion : public testing::Test {
   virtual std::string options() const { return "break_time=5"; }
 
   std::string bin(const std::string& program) const { return HOLDFAST_BIN_DIR "/" + program; }
-  std::string region() const { return scratch_ / "region"; }
+  std::string region() const {
+    const char* const real = std::getenv("HOLDFAST_VM_REGION");
+    return real != nullptr ? real : scratch_ / "region";
+  }
+  /// The unit that the region is mapped in, bytes.
+  size_t alignment() const {
+    const std::string name = std::filesystem::path(region()).filename().string();
+    std::ifstream file("/sys/bus/dax/devices/" + name + "/align");
+    size_t alignment = 4096;
+    file >> alignment;
+    return file ? alignment : 4096;
+  }
   std::string mount() const { return scratch_ / "mnt"; }
   std::string path(const std::string& name) const { return mount() + "/" + name; }
 
  private:
+  std::string MakeRegion() const {
+    if (std::getenv("HOLDFAST_VM_REGION") == nullptr)
+      return bin("mkfs.holdfast") + " --emulate --size 32M " + region();
+    struct stat st{};
+    const bool device = stat(region().c_str(), &st) == 0 && S_ISCHR(st.st_mode);
+    const std::string file =
+        "rm -f " + region() + " && fallocate --length 32M " + region() + " && ";
+    return (device ? "" : file) + bin("mkfs.holdfast") + " --force " + region();
+  }
+
   ScratchDir scratch_;
   bool mounted_ = false;
 };

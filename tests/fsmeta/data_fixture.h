@@ -19,8 +19,8 @@ inline constexpr uint64_t kMiB = uint64_t{1} << 20;
 class DataFixture : public testing::Test {
  protected:
   explicit DataFixture(uint64_t bytes = tests::MountedFilesystem::kDefaultBytes,
-                       DataMode mode = DataMode::kInPlace)
-      : mounted_(bytes, OptionsFor(mode)) {}
+                       DataMode mode = DataMode::kInPlace, const FormatOptions& format = {})
+      : mounted_(bytes, OptionsFor(mode), format) {}
 
   void TearDown() override {
     ExpectSound();

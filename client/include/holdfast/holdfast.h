@@ -48,7 +48,11 @@ int holdfast_file_fd(const holdfast_file* file);
 #define HOLDFAST_MAP_KEEP 4u      /* after a recall, lease and map again at the same address */
 
 /* Leases and maps [offset, offset + length). Both are multiples of 4096. The range lies inside the
- * file (-EINVAL). Waits for leases of others that are in its way (-EINTR). */
+ * file (-EINVAL). Waits for leases of others that are in its way (-EINTR). A range of 2 MiB or more
+ * gets addresses that can be huge pages. A devdax device can be mapped in units of its alignment
+ * only: a mapping then also reaches what lies around the range up to whole units, which is not
+ * yours to touch, and -EOPNOTSUPP means that the blocks do not lie in such units. A mapping for
+ * writing has them moved there if the alignment is 2 MiB and there is room. */
 int holdfast_map_range(holdfast_file* file, uint64_t offset, uint64_t length, uint32_t flags,
                        holdfast_map** out);
 /* Unmaps and returns the lease. Nobody may be inside. */

@@ -84,14 +84,15 @@ struct holdfast_layout {
 
 /* ---- Leases and pins (semantics L1, L12, L13) -------------------------------------------------
  * A lease is the right to map a range at the layout LAYOUT tells, until it is recalled (poll:
- * POLLPRI). A write lease first allocates and unshares its range. The holder gives it back with
- * RETURN (`lease`; all of it, or the part [offset, offset + length), length 0 = all), within
+ * POLLPRI). A write lease first allocates and unshares its range, and at a geometry of 2 MiB moves
+ * its blocks, if there is room, to where they can be mapped in such units. The holder gives it back
+ * with RETURN (`lease`; all of it, or the part [offset, offset + length), length 0 = all), within
  * `break_seconds` of a recall; after that it is void, but pages it still has mapped stay busy.
  * LEASE and PIN wait (EINTR) while the range is being changed, LEASE also for conflicting leases of
- * others, which it recalls, and for pins on shared blocks (its own too) where it writes. EBUSY: a
- * void lease still maps pages there; EBADF: the file is not open for that; ENXIO: a pin of a hole;
- * ENOSPC: more leases or pins than the mount allows one process, or no space; EOPNOTSUPP:
- * cache=writeback, or a long-term pin without a lease.
+ * others, which it recalls, and where it writes for pins on blocks that are shared or have to move
+ * (its own too). EBUSY: a void lease still maps pages there; EBADF: the file is not open for that;
+ * ENXIO: a pin of a hole; ENOSPC: more leases or pins than the mount allows one process, or no
+ * space; EOPNOTSUPP: cache=writeback, or a long-term pin without a lease.
  * What was taken through an open file belongs to the process that took it and is returned when that
  * process ends or the last descriptor of the open file is closed. Other processes that share the
  * open file (fork, SCM_RIGHTS) get EPERM and must open the file themselves; so must those that the
