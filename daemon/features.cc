@@ -7,6 +7,8 @@
 namespace holdfast::daemon {
 namespace {
 
+// The protocol's minor version since which an open file can be closed without a FLUSH.
+[[maybe_unused]] constexpr uint32_t kNoFlushMinor = 35;
 constexpr uint32_t kMaxTransfer = 1U << 20;
 // Asynchronous requests that the kernel hands out before it makes more wait. Parked ones count
 // (foreground ones never do), so it is well above what can usefully run at once.
@@ -54,7 +56,9 @@ void NegotiateCaching(fuse_conn_info& connection, const Options& options, Featur
   features.parallel_direct_writes = features.direct_io;
 #endif
 #ifdef HOLDFAST_HAVE_FUSE_NOFLUSH
-  features.noflush = true;
+  // Not negotiated: kernels before it ignore it, as does one that caches writes, and take the
+  // file's lock when it is closed.
+  features.noflush = connection.proto_minor >= kNoFlushMinor && !features.writeback_cache;
 #endif
 }
 

@@ -97,16 +97,25 @@ Result<IoctlAnswer> Lease(Call& call, Handle handle, const holdfast_lease& in) {
   return Answer(out);
 }
 
-Result<IoctlAnswer> Return(Call& call, Handle handle, const holdfast_lease& in) {
+Result<void> GiveBack(Call& call, Handle handle, const holdfast_lease& in) {
   HOLDFAST_TRY(CheckFlags(in.flags, 0));
   if (in.reserved != 0) return Fail(EINVAL);
   if (in.length != 0) HOLDFAST_TRY(CheckRange(in.offset, in.length));
   DirectSessions& sessions = call.service().direct();
   HOLDFAST_ASSIGN(const Holder holder, sessions.Find(handle, ThreadOf(call)));
-  HOLDFAST_TRY(call.filesystem().direct().Return(call.ino(), holder.session,
-                                                 daxcore::LeaseId(in.lease), in.offset, in.length));
-  if (sessions.IsStoring(handle)) call.service().InvalidateSoon(call.ino());
+  return call.filesystem().direct().Return(call.ino(), holder.session, daxcore::LeaseId(in.lease),
+                                           in.offset, in.length);
+}
+
+Result<IoctlAnswer> Return(Call& call, Handle handle, const holdfast_lease& in) {
+  HOLDFAST_TRY(GiveBack(call, handle, in));
+  if (call.service().direct().IsStoring(handle)) call.service().InvalidateSoon(call.ino());
   return IoctlAnswer{};
+}
+
+Result<FileChanged> ReturnStored(Call& call, Handle handle, const holdfast_lease& in) {
+  HOLDFAST_TRY(GiveBack(call, handle, in));
+  return FileChanged{call.ino()};
 }
 
 Result<IoctlAnswer> Pin(Call& call, Handle handle, const holdfast_pin& in) {
@@ -183,7 +192,16 @@ void OnLease(const IoctlRequest& ioctl) {
   }
 }
 
-void OnReturn(const IoctlRequest& ioctl) { ServeStruct<holdfast_lease>(ioctl, Return); }
+// Where the kernel caches what it read, whoever reads after the lease is back must find what was
+// stored under it.
+void OnReturn(const IoctlRequest& ioctl) {
+  Service& service = ServiceOf(ioctl.request);
+  if (!service.features().direct_io && service.direct().IsStoring(ioctl.handle)) {
+    ServeStruct<holdfast_lease>(ioctl, ReturnStored);
+  } else {
+    ServeStruct<holdfast_lease>(ioctl, Return);
+  }
+}
 void OnPin(const IoctlRequest& ioctl) { ServeStruct<holdfast_pin>(ioctl, Pin); }
 void OnUnpin(const IoctlRequest& ioctl) { ServeStruct<holdfast_pin>(ioctl, Unpin); }
 void OnEvents(const IoctlRequest& ioctl) { ServeStruct<holdfast_events>(ioctl, TakeEvents); }

@@ -76,6 +76,21 @@ TEST(Features, WritebackCacheExcludesDirectIo) {
   EXPECT_FALSE(features.direct_io_mmap);
 }
 
+#ifdef HOLDFAST_HAVE_FUSE_NOFLUSH
+TEST(Features, ClosingAsksNothingWhereTheKernelKnowsThat) {
+  const auto noflush = [](unsigned minor, CacheMode cache) {
+    Options options;
+    options.cache = cache;
+    Kernel kernel(FUSE_CAP_WRITEBACK_CACHE);
+    kernel.connection.proto_minor = minor;
+    return Negotiate(kernel.connection, options).noflush;
+  };
+  EXPECT_FALSE(noflush(34, CacheMode::kNone));
+  EXPECT_TRUE(noflush(35, CacheMode::kNone));
+  EXPECT_FALSE(noflush(38, CacheMode::kWriteback)) << "cached writes go out at close";
+}
+#endif
+
 TEST(Features, SuidGoesOneWayOrTheOther) {
   EXPECT_TRUE(NegotiateWith(FUSE_CAP_HANDLE_KILLPRIV).kill_privileges_v1);
   const Features features = NegotiateWith(kEverything);

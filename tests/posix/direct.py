@@ -6,6 +6,7 @@ import json
 import mmap
 import os
 import select
+import stat
 import struct
 import subprocess
 import sys
@@ -181,9 +182,15 @@ def join(pid):
 
 
 def map_region(path, offset, length):
-    """The bytes of the region themselves."""
+    """The bytes of the region themselves. A device can be mapped in units of its alignment only."""
+    unit = mmap.PAGESIZE
+    if stat.S_ISCHR(os.stat(path).st_mode):
+        with open(f"/sys/bus/dax/devices/{os.path.basename(path)}/align") as file:
+            unit = int(file.read())
+    start = offset // unit * unit
+    end = -(-(offset + length) // unit) * unit
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        return mmap.mmap(fd, length, offset=offset)
+        return memoryview(mmap.mmap(fd, end - start, offset=start))[offset - start:][:length]
     finally:
         os.close(fd)

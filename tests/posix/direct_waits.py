@@ -200,8 +200,8 @@ def killed_client():
 
     def hold():
         mine = DirectFile(PATH)
-        mine.pin(0, 4 * BLOCK)
         mine.layout(0, BLOCK, mine.lease(0, 4 * BLOCK, LEASE_WRITE))
+        mine.pin(0, 4 * BLOCK)
         time.sleep(600)
 
     pid = in_child(hold)
@@ -296,6 +296,20 @@ def conflicting_leases():
     other.give_back(taken[0])
     file.close()
     other.close()
+
+
+def closed():
+    """While a truncate waits the kernel has the file locked: FOPEN_NOFLUSH keeps close() from
+    wanting that lock, else who holds what the truncate waits for could never let go of it."""
+    file, other = new_file(4), DirectFile(PATH)
+    file.pin(0, 4 * BLOCK)
+    child = truncate(0)
+    check("the truncate waits", waits(child))
+    other.close()
+    check("others close the file meanwhile", child.poll() is None)
+    file.close()
+    check("so does the holder, which returns everything", child.wait(20) == 0)
+    check("and the truncate is done", os.path.getsize(PATH) == 0)
 
 
 def writes():
