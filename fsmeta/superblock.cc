@@ -187,6 +187,16 @@ Result<void> CheckWritable(const Superblock& superblock, std::string_view name) 
                                      name, unknown));
 }
 
+Result<void> CheckDurable(const Superblock& superblock, const Region& region) {
+  if (region.facts().kind != daxcore::RegionKind::kEmulated) return {};
+  if ((superblock.flags & kFlagEmulated) != 0) return {};
+  return Fail(EOPNOTSUPP,
+              absl::StrFormat("region %s is not persistent memory, which its filesystem was made "
+                              "for (without --emulate): mount the file system that it lies on with "
+                              "DAX (-o dax), or this one with -o ro",
+                              region.path()));
+}
+
 void WriteSuperblock(Region& region, Superblock superblock) {
   const uint64_t copy = (superblock.block_count - 1) << kBlockShift;
   // Where the primary is lost, the copy is all there is: it must not be the first to be torn.

@@ -43,6 +43,10 @@ Uuid UuidOf(const Superblock& superblock);
 /// EROFS if this version may not write such a filesystem (unknown ro_compat features).
 Result<void> CheckWritable(const Superblock& superblock, std::string_view name);
 
+/// EOPNOTSUPP if the filesystem was made for persistent memory, and here stores to the region are
+/// not durable: a plain file without DAX, which only a filesystem made with --emulate may be on.
+Result<void> CheckDurable(const Superblock& superblock, const Region& region);
+
 /// Seals and writes both copies durably, one after the other, so that one of them is sound whenever
 /// the power fails; one that is lost comes first.
 void WriteSuperblock(Region& region, Superblock superblock);

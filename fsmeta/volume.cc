@@ -52,7 +52,10 @@ Result<void> Volume::OpenMedium() {
                                          region_->path()));
   }
   const bool read_only = options_.read_only || region_->read_only();
-  if (!read_only) HOLDFAST_TRY(fsmeta::CheckWritable(superblock, region_->path()));
+  if (!read_only) {
+    HOLDFAST_TRY(fsmeta::CheckWritable(superblock, region_->path()));
+    HOLDFAST_TRY(CheckDurable(superblock, *region_));
+  }
   Medium before_mount(*region_, superblock);
   before_mount.set_failure(failure_.get());
   HOLDFAST_TRY(Journal::Replay(before_mount));

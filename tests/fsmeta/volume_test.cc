@@ -94,15 +94,19 @@ TEST(VolumeTest, ReplaysTheJournalEvenForAReadOnlyMount) {
   }
 }
 
+// A plain file with what the region holds.
+void WriteOut(const std::string& path, const Region& region) {
+  const int fd = open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0400);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(write(fd, region.base(), region.size()), static_cast<ssize_t>(region.size()));
+  close(fd);
+}
+
 TEST(VolumeTest, ARegionThatCannotBeWrittenCannotBeReplayed) {
   tests::ScratchDir dir;
   const std::string path = dir / "region";
   for (const bool dirty : {false, true}) {
-    const auto image = dirty ? WithLiveRecord() : Formatted();
-    const int fd = open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0400);
-    ASSERT_GE(fd, 0);
-    ASSERT_EQ(write(fd, image->base(), image->size()), static_cast<ssize_t>(image->size()));
-    close(fd);
+    WriteOut(path, dirty ? *WithLiveRecord() : *Formatted());
     auto region = Region::Open(path, {.read_only = true});
     ASSERT_TRUE(region) << region.error().Text();
     const auto volume = Volume::Open(std::move(*region), {.read_only = true});
@@ -114,6 +118,31 @@ TEST(VolumeTest, ARegionThatCannotBeWrittenCannotBeReplayed) {
     EXPECT_THAT(volume.error().message, HasSubstr(path));
     EXPECT_THAT(volume.error().message, HasSubstr("journal"));
   }
+}
+
+// As if the file system below was mounted with -o dax when it was made, and now is not.
+TEST(VolumeTest, AFilesystemOfPersistentMemoryIsNotWrittenToAPlainFile) {
+  tests::ScratchDir dir;
+  const std::string path = dir / "region";
+  WriteOut(path, *Formatted());
+  const auto before = ReadSuperblock(**Region::Open(path, {.read_only = true}));
+  ASSERT_TRUE(before);
+  const auto volume = Volume::Open(*Region::Open(path, {}), {});
+  EXPECT_EQ(ErrorOf(volume), EOPNOTSUPP);
+  EXPECT_THAT(volume.error().message, HasSubstr(path + " is not persistent memory"));
+  const auto region = Region::Open(path, {.read_only = true});
+  ASSERT_TRUE(region) << "the refusal must leave no lock";
+  EXPECT_EQ(ReadSuperblock(**region)->mount_count, before->mount_count);
+  EXPECT_TRUE(Volume::Open(*Region::Open(path, {.read_only = true}), {.read_only = true}));
+}
+
+TEST(VolumeTest, AnEmulatedFilesystemIsWrittenToAPlainFile) {
+  tests::ScratchDir dir;
+  const std::string path = dir / "region";
+  auto region = Region::InMemory(kBytes);
+  ASSERT_TRUE(FormatRegion(*region, {.emulated = true}));
+  WriteOut(path, *region);
+  EXPECT_TRUE(Volume::Open(*Region::Open(path, {}), {}));
 }
 
 TEST(VolumeTest, WhatIsNoFilesystemIsNamed) {
