@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,7 @@ class Check {
       : state_(state), slot_(slot), ino_(slot.header.owner), location_(absl::StrCat(ino_)) {}
 
   void Run() {
+    CheckFirstBlock();
     ForEachMetadataBlock(
         state_, slot_, [&](uint64_t file_block, Pfn at) { CheckBlock(FileBlock(file_block), at); });
     Expect("dir_entries", slot_.dir_entries, uint64_t{entries_.size()});
@@ -60,6 +62,15 @@ class Check {
   void Error(std::string what) { state_.report.Error(kDirectory, location_, std::move(what)); }
   void Expect(std::string_view what, uint64_t found, uint64_t expected) {
     state_.report.Expect(kDirectory, location_, what, found, expected);
+  }
+
+  // The search in a directory of a single block looks nowhere else.
+  void CheckFirstBlock() {
+    std::optional<uint64_t> first;
+    ForEachSoundExtent(state_, slot_, [&](const ExtentRecord& extent) {
+      if (!first) first = extent.file_block;
+    });
+    if (first.value_or(0) != 0) Error(absl::StrCat("begins with its block ", *first));
   }
 
   void CheckBlock(FileBlock file_block, Pfn at) {

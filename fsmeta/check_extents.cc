@@ -8,11 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "fsmeta/check_tree.h"
+#include "fsmeta/extent.h"
 
 namespace holdfast::fsmeta {
 namespace {
-
-constexpr uint64_t kMaxFileBlocks = (uint64_t{1} << 60) >> kBlockShift;
 
 using OnExtent = absl::FunctionRef<void(const ExtentRecord&)>;
 
@@ -20,10 +19,12 @@ using OnExtent = absl::FunctionRef<void(const ExtentRecord&)>;
 class Filter {
  public:
   Filter(const CheckImage& image, CheckReport* report, uint64_t ino, OnExtent fn)
-      : superblock_(image.superblock()), report_(report), ino_(ino), fn_(fn) {}
+      : image_(image), report_(report), ino_(ino), fn_(fn) {}
 
   void Take(const ExtentRecord& extent) {
-    if (const char* fault = FaultOf(extent)) {
+    const char* fault = FaultInExtent(image_, extent);
+    if (fault == nullptr && extent.file_block < end_) fault = "overlaps the one before it";
+    if (fault != nullptr) {
       if (report_ != nullptr) {
         report_->Error(
             "inode", absl::StrCat(ino_),
@@ -37,25 +38,7 @@ class Filter {
   }
 
  private:
-  const char* FaultOf(const ExtentRecord& extent) const {
-    if (extent.length == 0) return "is empty";
-    if ((extent.flags & ~kExtentUnwritten) != 0) return "has unknown flags";
-    if (extent.file_block > kMaxFileBlocks || extent.file_block + extent.length > kMaxFileBlocks) {
-      return "lies past the largest file";
-    }
-    if (extent.file_block < end_) return "overlaps the one before it";
-    if (extent.block >= superblock_.block_count ||
-        extent.length > superblock_.block_count - extent.block) {
-      return "lies outside the filesystem";
-    }
-    const uint64_t last = extent.block + extent.length - 1;
-    if (extent.block / superblock_.group_blocks != last / superblock_.group_blocks) {
-      return "crosses the end of a group";
-    }
-    return nullptr;
-  }
-
-  const Superblock& superblock_;
+  const CheckImage& image_;
   CheckReport* report_;
   const uint64_t ino_;
   OnExtent fn_;
@@ -82,6 +65,14 @@ void ScanInline(const InodeSlot& slot, CheckReport* report, Filter& filter) {
 }
 
 }  // namespace
+
+const char* FaultInExtent(const CheckImage& image, const ExtentRecord& extent) {
+  if ((extent.flags & ~kExtentUnwritten) != 0) return "has unknown flags";
+  if (extent.file_block > kMaxFileBlocks - extent.length) {
+    return "lies past the largest file";
+  }
+  return image.FaultInRun(extent.block, extent.length);
+}
 
 void ScanExtents(CheckImage& image, CheckReport* report, const InodeSlot& slot, OnTreeNode on_node,
                  OnExtent fn) {

@@ -24,6 +24,9 @@ bool HoldsMetadata(const InodeSlot& slot);
 /// blocks of the tree.
 ExtentTotals ClaimExtents(CheckState& state, const InodeSlot& slot);
 
+/// Why there can be no such extent in any file; null if there can.
+const char* FaultInExtent(const CheckImage& image, const ExtentRecord& extent);
+
 /// Calls `fn` with the sound extents in order, in whatever form the slot keeps them. `report` may
 /// be null. `on_node` as for WalkTree.
 void ScanExtents(CheckImage& image, CheckReport* report, const InodeSlot& slot, OnTreeNode on_node,

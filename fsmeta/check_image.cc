@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "fsmeta/group_layout.h"
 #include "fsmeta/superblock.h"
 
 namespace holdfast::fsmeta {
@@ -41,6 +42,21 @@ const std::byte* CheckImage::BlockAt(uint64_t block) const {
     if (found != patched_.end()) return found->second.get();
   }
   return media_.data() + (block << kBlockShift);
+}
+
+const char* CheckImage::FaultInRun(uint64_t block, uint64_t blocks) const {
+  if (blocks == 0) return "is empty";
+  if (!Contains(block, blocks)) return "lies outside the filesystem";
+  const uint64_t group = block / superblock_.group_blocks;
+  const uint64_t end = block + blocks;
+  if (group != (end - 1) / superblock_.group_blocks) return "crosses the end of a group";
+  const uint64_t journal_end =
+      superblock_.journal_start + uint64_t{superblock_.lane_count} * superblock_.lane_blocks;
+  if (block < LayoutOfGroup(superblock_, group).first_usable.value() ||
+      end == superblock_.block_count || (block < journal_end && superblock_.journal_start < end)) {
+    return "lies where no file may be";
+  }
+  return nullptr;
 }
 
 Result<const void*> CheckImage::Load(const ObjectId& id) {

@@ -50,6 +50,8 @@ class CheckImage : public MetaReader {
   bool Contains(uint64_t block, uint64_t blocks) const {
     return block < superblock_.block_count && blocks <= superblock_.block_count - block;
   }
+  /// Why these blocks cannot be part of a file, nor have been; null if they can.
+  const char* FaultInRun(uint64_t block, uint64_t blocks) const;
 
  private:
   Result<void> CheckHeader(const ObjectHeader& header, const ObjectId& id) const;

@@ -13,18 +13,15 @@
 #include "fsmeta/check_tree.h"
 #include "fsmeta/check_xattrs.h"
 #include "fsmeta/inode_cluster.h"
+#include "fsmeta/slot_fields.h"
 
 namespace holdfast::fsmeta {
 namespace {
 
 constexpr char kCluster[] = "inode cluster";
 constexpr char kInode[] = "inode";
-constexpr uint64_t kMaxFileBytes = uint64_t{1} << 60;
-constexpr uint64_t kMaxSymlinkBytes = 4095;
-constexpr uint32_t kKnownFlags = kInodeMayShare | kInodeTruncating | kInodeHasAcl;
 
-bool IsSystemFile(uint64_t ino) { return ino >= kInoInodeFile && ino <= kInoQuarantine; }
-bool IsReserved(uint64_t ino) { return ino == 0 || (ino > kInoQuarantine && ino < kInoFirstFree); }
+bool IsZero(const TreeRoot& root) { return root.node == 0 && root.height == 0 && root.kind == 0; }
 
 // Whatever an inode of that type may not have must be 0.
 class SlotCheck {
@@ -54,18 +51,22 @@ class SlotCheck {
   DataForm form() const { return static_cast<DataForm>(slot_.data_form); }
 
   void CheckMode() {
-    const uint32_t type = slot_.mode & S_IFMT;
-    const bool known = type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == S_IFCHR ||
-                       type == S_IFBLK || type == S_IFIFO || type == S_IFSOCK;
-    if (!known || (slot_.mode & ~(S_IFMT | 07777U)) != 0) {
+    if (!HasKnownType(slot_.mode) || (slot_.mode & ~(S_IFMT | 07777U)) != 0) {
       Error(absl::StrCat("mode ", slot_.mode, " is none"));
     }
-    if (ino_ == kInoRoot && type != S_IFDIR) Error("is the root and no directory");
-    if (IsSystemFile(ino_) && type != S_IFREG) Error("is a system file and no regular file");
+    if (ino_ == kInoRoot && !S_ISDIR(slot_.mode)) Error("is the root and no directory");
+    if (IsSystemInode(ino_) && !S_ISREG(slot_.mode)) {
+      Error("is a system file and no regular file");
+    }
   }
 
   void CheckFields() {
-    if ((slot_.flags & ~kKnownFlags) != 0) Error(absl::StrCat("flags ", slot_.flags, " unknown"));
+    if ((slot_.flags & ~kKnownInodeFlags) != 0) {
+      Error(absl::StrCat("flags ", slot_.flags, " unknown"));
+    }
+    if ((slot_.flags & kInodeTruncating) != 0 && !MayBeTruncating(slot_)) {
+      Error("is being truncated, but no regular file");
+    }
     if (slot_.generation == 0) Error("is in use, but its generation is 0");
     const uint64_t reserved[] = {slot_.reserved0, slot_.reserved1, slot_.reserved2[0],
                                  slot_.reserved2[1]};
@@ -81,27 +82,34 @@ class SlotCheck {
 
   // The form, and that what belongs to other forms is empty.
   void CheckForm() {
-    const bool is_file = S_ISREG(slot_.mode) || S_ISDIR(slot_.mode);
     switch (form()) {
       case DataForm::kNone:
         break;
       case DataForm::kBytes:
         if (!S_ISLNK(slot_.mode)) Error("keeps its data inline, but is no symlink");
         if (slot_.size > kInlineBytes) Error("keeps more bytes inline than fit");
+        if (S_ISLNK(slot_.mode)) CheckTarget(slot_.inline_area);
         break;
       case DataForm::kExtents:
       case DataForm::kTree:
-        if (!is_file && !S_ISLNK(slot_.mode)) Error("has extents, but a type without data");
+        if (!MayHaveBlocks(slot_.mode)) Error("has extents, but a type without data");
         break;
       default:
         Error(absl::StrCat("data form ", slot_.data_form, " is none"));
     }
-    if (form() != DataForm::kTree && !IsEmptyRoot(slot_.extents, TreeKind::kExtents)) {
+    if (form() != DataForm::kTree && !IsZero(slot_.extents)) {
       Error("has the root of an extent tree in another data form");
     }
     if (form() != DataForm::kExtents && slot_.inline_count != 0) {
       Error("counts inline extents in another data form");
     }
+    if (std::ranges::any_of(UnusedInlineArea(slot_), [](uint8_t byte) { return byte != 0; })) {
+      Error("has bytes in its slot that nothing uses");
+    }
+  }
+
+  void CheckTarget(std::span<const uint8_t> bytes) {
+    Expect("length of its target", uint64_t{TargetBytes(bytes)}, slot_.size);
   }
 
   void CheckSize(const ExtentTotals& totals) {
@@ -115,19 +123,28 @@ class SlotCheck {
         Error(absl::StrCat("symlink of ", slot_.size, " bytes"));
       } else if (form() != DataForm::kBytes) {
         Expect("blocks of the symlink's target", totals.end, BlocksFor(slot_.size).value());
+        CheckTargetInBlock();
       }
     } else if (!S_ISREG(slot_.mode)) {
       Expect("size", slot_.size, uint64_t{0});
     }
     // Only directories among the files of metadata may have holes.
-    if (IsSystemFile(ino_)) Expect("blocks of a system file", totals.blocks, totals.end);
+    if (IsSystemInode(ino_)) Expect("blocks of a system file", totals.blocks, totals.end);
+  }
+
+  void CheckTargetInBlock() {
+    ForEachSoundExtent(state_, slot_, [&](const ExtentRecord& extent) {
+      if (extent.flags != 0) Error("its target is unwritten");
+      CheckTarget({reinterpret_cast<const uint8_t*>(state_.image.BlockAt(extent.block)),
+                   static_cast<size_t>(kBlockSize)});
+    });
   }
 
   void CheckNoDirectoryFields() {
     Expect("parent", slot_.parent, uint64_t{0});
     Expect("dir_entries", slot_.dir_entries, uint64_t{0});
     Expect("dir_subdirs", slot_.dir_subdirs, uint64_t{0});
-    if (!IsEmptyRoot(slot_.dir_index, TreeKind::kDirectory)) {
+    if (!IsZero(slot_.dir_index)) {
       Error("has a directory index, but is no directory");
     }
   }
@@ -138,7 +155,7 @@ class SlotCheck {
     if (S_ISDIR(slot_.mode)) {
       ++totals.directories;
     } else if (S_ISREG(slot_.mode)) {
-      if (!IsSystemFile(ino_)) ++totals.files;
+      if (!IsSystemInode(ino_)) ++totals.files;
     } else if (S_ISLNK(slot_.mode)) {
       ++totals.symlinks;
     } else {
@@ -191,10 +208,10 @@ class ClusterCheck {
     const auto loaded = state_.image.Load(SlotPlace(state_, ino));
     if (!loaded) return state_.report.Error(kInode, absl::StrCat(ino), ReasonOf(loaded.error()));
     const auto& slot = *static_cast<const InodeSlot*>(*loaded);
-    const bool expect_inode = marked_used && !IsReserved(ino);
+    const bool expect_inode = marked_used && !IsReservedInode(ino);
     state_.report.Expect(kInode, absl::StrCat(ino), "in use by its slot", slot.mode != 0,
                          expect_inode);
-    if (IsReserved(ino) && !marked_used) {
+    if (IsReservedInode(ino) && !marked_used) {
       state_.report.Error(kInode, absl::StrCat(ino), "is reserved, but marked free");
     }
     if (slot.mode == 0) {

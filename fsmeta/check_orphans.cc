@@ -2,6 +2,11 @@
 // The passes over inodes 3 and 4.
 #include "fsmeta/check_orphans.h"
 
+#include <sys/types.h>
+
+#include <cstring>
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "fsmeta/check_extents.h"
 #include "fsmeta/check_inodes.h"
@@ -35,34 +40,48 @@ void CheckListed(CheckState& state, uint64_t index, uint64_t ino) {
   }
 }
 
-void CheckRun(CheckState& state, const std::string& location, const QuarantineRecord& record) {
-  const Superblock& superblock = state.image.superblock();
-  if (record.length == 0 || !state.image.Contains(record.block, record.length) ||
-      record.block / superblock.group_blocks !=
-          (record.block + record.length - 1) / superblock.group_blocks) {
-    return state.report.Error(kQuarantineFile, location,
-                              absl::StrCat("has blocks ", record.block, " and ", record.length - 1,
-                                           " more, which are not in one group"));
+const char* FaultInRun(const CheckImage& image, const QuarantineRecord& record) {
+  if (record.batch == 0) return "is in no batch";
+  if (record.holder_pid != 0 || record.holder_start != 0) return "is a run, but names a process";
+  return image.FaultInRun(record.block, record.length);
+}
+
+const char* FaultInHolder(const QuarantineRecord& record) {
+  if (record.block != 0 || record.length != 0) return "is no run, but has blocks";
+  if (record.holder_pid == 0 ||
+      record.holder_pid > static_cast<uint32_t>(std::numeric_limits<pid_t>::max())) {
+    return "names an impossible process";
   }
+  return nullptr;
+}
+
+void CheckRecord(CheckState& state, const std::string& location, const QuarantineRecord& record) {
+  if (const char* fault = FaultInRecord(state.image, record)) {
+    return state.report.Error(kQuarantineFile, location, fault);
+  }
+  if (record.kind != static_cast<uint32_t>(QuarantineKind::kRun)) return;
   state.report.totals.quarantined_blocks += record.length;
   state.claims.Add({record.block, kInoQuarantine, 0, static_cast<uint32_t>(record.length), 0,
                     ClaimKind::kQuarantine});
 }
 
-void CheckRecord(CheckState& state, const std::string& location, const QuarantineRecord& record) {
-  switch (static_cast<QuarantineKind>(record.kind)) {
-    case QuarantineKind::kRun:
-      return CheckRun(state, location, record);
-    case QuarantineKind::kFree:
-    case QuarantineKind::kBatchHolder:
-    case QuarantineKind::kInodeHolder:
-      if (record.length == 0) return;
-      return state.report.Error(kQuarantineFile, location, "is no run, but has blocks");
-  }
-  state.report.Error(kQuarantineFile, location, absl::StrCat("is of unknown kind ", record.kind));
-}
-
 }  // namespace
+
+const char* FaultInRecord(const CheckImage& image, const QuarantineRecord& record) {
+  switch (static_cast<QuarantineKind>(record.kind)) {
+    case QuarantineKind::kFree: {
+      const QuarantineRecord free{};
+      return std::memcmp(&record, &free, sizeof(free)) == 0 ? nullptr : "is free, but not cleared";
+    }
+    case QuarantineKind::kRun:
+      return FaultInRun(image, record);
+    case QuarantineKind::kBatchHolder:
+      return record.batch == 0 ? "is in no batch" : FaultInHolder(record);
+    case QuarantineKind::kInodeHolder:
+      return record.batch == 0 ? FaultInHolder(record) : "holds a file, but names a batch";
+  }
+  return "is of an unknown kind";
+}
 
 void CheckOrphans(CheckState& state) {
   if (const InodeSlot* slot = SlotForCheck(state, kInoOrphanFile)) {

@@ -10,6 +10,9 @@ namespace holdfast::fsmeta {
 /// listed, each once, where its slot says.
 void CheckOrphans(CheckState& state);
 
+/// Why there can be no such quarantine record; null if there can.
+const char* FaultInRecord(const CheckImage& image, const QuarantineRecord& record);
+
 /// The quarantine file: its records are possible; their blocks are claimed.
 void CheckQuarantine(CheckState& state);
 

@@ -12,8 +12,8 @@
 #include "fsmeta/repair_directories.h"
 #include "fsmeta/repair_entries.h"
 #include "fsmeta/repair_extents.h"
-#include "fsmeta/repair_fields.h"
 #include "fsmeta/repair_inode_file.h"
+#include "fsmeta/slot_fields.h"
 
 namespace holdfast::fsmeta {
 namespace {

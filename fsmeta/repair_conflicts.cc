@@ -10,10 +10,11 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "fsmeta/check_inodes.h"
+#include "fsmeta/check_orphans.h"
 #include "fsmeta/check_space.h"
 #include "fsmeta/group_layout.h"
 #include "fsmeta/repair_extents.h"
-#include "fsmeta/repair_fields.h"
+#include "fsmeta/slot_fields.h"
 
 namespace holdfast::fsmeta {
 namespace {
@@ -34,6 +35,7 @@ class Repair {
   Result<void> Run() {
     ClaimFixedBlocks(check_);
     CheckInodes(check_);
+    CheckQuarantine(check_);
     check_.claims.Sort();
     for (uint64_t group = 0; group < state_.superblock().group_count; ++group) {
       const GroupLayout layout = LayoutOfGroup(state_.superblock(), group);
@@ -85,10 +87,14 @@ class Repair {
     const auto rank_of = [&](const Claim* claim) { return RankOf(*claim, block); };
     const Claim* best = *std::ranges::min_element(owners, {}, rank_of);
     const Rank rank = rank_of(best);
+    // Of files that share a block each sees what it saw, if those for which it reads zero leave it.
+    const bool shared = std::ranges::any_of(
+        owners, [&](const Claim* claim) { return rank_of(claim) == kFile && claim->flags == 0; });
     for (const Claim* claim : owners) {
+      if (claim->kind == ClaimKind::kQuarantine && rank != kFile) state_.quarantine_clashes = true;
       if (!claim->is_extent()) continue;
       const bool keeps =
-          rank == kFile ? rank_of(claim) == kFile && claim->flags == 0 : claim == best;
+          rank == kFile && shared ? rank_of(claim) == kFile && claim->flags == 0 : claim == best;
       if (!keeps) losses_[claim->ino].insert({claim->file_block + block - claim->start, block});
     }
   }
@@ -109,7 +115,9 @@ class Repair {
         }
       }
     }
+    if (S_ISLNK(slot.mode) && written != 0) return RemoveSymlink(ino, slot.generation);
     if (IsSystemInode(ino)) Close(kept);
+    if (S_ISDIR(slot.mode)) StartAtBlock0(&kept);
     HOLDFAST_TRY(SetExtents(state_, &slot, kept));
     if (IsSystemInode(ino) || S_ISDIR(slot.mode)) slot.size = EndOf(kept) << kBlockShift;
     state_.PutSlot(ino, slot);
@@ -120,6 +128,13 @@ class Repair {
                       absl::StrCat(written, " of its blocks belong to others (the first is ",
                                    losses.begin()->second, "); they are holes now"));
     }
+    return {};
+  }
+
+  Result<void> RemoveSymlink(uint64_t ino, uint32_t generation) {
+    state_.log.Lost("inode", ino, "a symlink whose target belongs to others is removed");
+    state_.ClearSlot(ino, generation);
+    state_.inodes[ino] = {};
     return {};
   }
 

@@ -96,6 +96,16 @@ Result<void> SetExtents(RepairState& state, InodeSlot* slot, ExtentList extents)
   return {};
 }
 
+bool StartAtBlock0(ExtentList* extents) {
+  if (extents->empty() || extents->front().file_block == 0) return false;
+  ExtentRecord& first = extents->front();
+  const ExtentRecord rest{first.file_block + 1, first.block + 1, first.length - 1, first.flags};
+  first.file_block = 0;
+  first.length = 1;
+  if (rest.length != 0) extents->insert(extents->begin() + 1, rest);
+  return true;
+}
+
 ExtentList FillHoles(ExtentList extents, ExtentList more) {
   for (const ExtentRecord& extra : more) {
     const auto after =

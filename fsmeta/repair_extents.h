@@ -31,6 +31,9 @@ uint64_t EndOf(const ExtentList& extents);
 /// ENOSPC.
 Result<void> SetExtents(RepairState& state, InodeSlot* slot, ExtentList extents);
 
+/// A directory that has blocks has block 0. True if anything had to be changed.
+bool StartAtBlock0(ExtentList* extents);
+
 /// Adds those of `more`, in any order, that lie where `extents` have a hole.
 ExtentList FillHoles(ExtentList extents, ExtentList more);
 

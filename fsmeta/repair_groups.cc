@@ -13,8 +13,8 @@
 #include "fsmeta/check_tree.h"
 #include "fsmeta/group_layout.h"
 #include "fsmeta/inode_cluster.h"
-#include "fsmeta/repair_fields.h"
 #include "fsmeta/repair_tree.h"
+#include "fsmeta/slot_fields.h"
 
 namespace holdfast::fsmeta {
 namespace {

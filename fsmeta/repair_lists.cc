@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "fsmeta/check_orphans.h"
 #include "fsmeta/repair_extents.h"
 
 namespace holdfast::fsmeta {
@@ -107,20 +108,6 @@ class OrphanList {
   uint64_t entries_ = 0;
 };
 
-bool IsPossible(const RepairState& state, const QuarantineRecord& record) {
-  const uint64_t group_blocks = state.superblock().group_blocks;
-  switch (static_cast<QuarantineKind>(record.kind)) {
-    case QuarantineKind::kRun:
-      return record.length != 0 && state.image.Contains(record.block, record.length) &&
-             record.block / group_blocks == (record.block + record.length - 1) / group_blocks;
-    case QuarantineKind::kFree:
-    case QuarantineKind::kBatchHolder:
-    case QuarantineKind::kInodeHolder:
-      return record.length == 0;
-  }
-  return false;
-}
-
 // The block with what counts of it; true if that is all of it.
 bool Sift(RepairState& state, Pfn at, QuarantineBlock* block) {
   const auto loaded =
@@ -130,7 +117,9 @@ bool Sift(RepairState& state, Pfn at, QuarantineBlock* block) {
   *block = **loaded;
   bool whole = true;
   for (QuarantineRecord& record : block->records) {
-    if (IsPossible(state, record)) continue;
+    const bool is_free = record.kind == static_cast<uint32_t>(QuarantineKind::kFree);
+    const bool is_lost = state.quarantine_clashes && !is_free;  // which batch is wrong nobody knows
+    if (FaultInRecord(state.image, record) == nullptr && !is_lost) continue;
     whole = false;
     record = {};
   }

@@ -7,17 +7,16 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fsmeta/check_extents.h"
 #include "fsmeta/inode_cluster.h"
 #include "fsmeta/repair_extents.h"
-#include "fsmeta/repair_fields.h"
 #include "fsmeta/repair_xattrs.h"
+#include "fsmeta/slot_fields.h"
 
 namespace holdfast::fsmeta {
 namespace {
 
 constexpr char kInode[] = "inode";
-constexpr uint64_t kMaxFileBytes = uint64_t{1} << 60;
-constexpr uint64_t kMaxSymlinkBytes = 4095;
 
 bool SameBytes(const InodeSlot& a, const InodeSlot& b) {
   return std::memcmp(&a, &b, sizeof(a)) == 0;
@@ -124,11 +123,7 @@ class Repair {
   // What the reverse map says can be wrong in every way.
   ExtentList Possible(ExtentList extents) const {
     std::erase_if(extents, [&](const ExtentRecord& extent) {
-      const uint64_t group_blocks = state_.superblock().group_blocks;
-      return extent.length == 0 || (extent.flags & ~kExtentUnwritten) != 0 ||
-             !state_.image.Contains(extent.block, extent.length) ||
-             extent.block / group_blocks != (extent.block + extent.length - 1) / group_blocks ||
-             extent.file_block > kMaxFileBytes / kBlockSize - extent.length;
+      return FaultInExtent(state_.image, extent) != nullptr;
     });
     return extents;
   }
@@ -224,14 +219,18 @@ class Repair {
   bool MendSymlink(InodeSlot* slot) {
     if (slot->nlink == 0) return true;  // about to go, perhaps half gone
     if (slot->data_form == static_cast<uint8_t>(DataForm::kBytes)) {
-      if (slot->size >= 1 && slot->size <= kInlineBytes) return true;
-      slot->size = strnlen(reinterpret_cast<const char*>(slot->inline_area), kInlineBytes);
-      if (slot->size == 0) return false;
-      state_.log.Fixed(kInode, slot->header.owner, "the size of the symlink is corrected");
-      return true;
+      return TargetBytes(slot->inline_area) != 0;  // its size was made to fit
     }
-    return slot->size >= 1 && slot->size <= kMaxSymlinkBytes && slot->blocks == 1 &&
-           EndOf(FindExtents(state_, *slot).extents) == 1;
+    const ExtentList extents = FindExtents(state_, *slot).extents;
+    if (slot->blocks != 1 || EndOf(extents) != 1) return false;
+    const std::byte* block = state_.image.BlockAt(extents.front().block);
+    const size_t bytes =
+        TargetBytes({reinterpret_cast<const uint8_t*>(block), static_cast<size_t>(kBlockSize)});
+    if (bytes == 0 || bytes > kMaxSymlinkBytes) return false;
+    if (slot->size == bytes && extents.front().flags == 0) return true;
+    state_.log.Fixed(kInode, slot->header.owner, "its size and extent follow its target");
+    slot->size = bytes;
+    return SetExtents(state_, slot, {{0, extents.front().block, 1, 0}}).has_value();
   }
 
   Result<void> MendData(InodeSlot* slot) {
@@ -250,8 +249,16 @@ class Repair {
       slot->size = EndOf(FindExtents(state_, *slot).extents) << kBlockShift;
       state_.log.Fixed(kInode, ino, "its impossible size is set to the end of its blocks");
     }
+    if (S_ISDIR(slot->mode)) HOLDFAST_TRY(MendFirstBlock(slot));
     const bool metadata = S_ISDIR(slot->mode) || IsSystemInode(ino);
     return metadata && slot->nlink != 0 ? MendMetadataFile(slot) : Result<void>();
+  }
+
+  Result<void> MendFirstBlock(InodeSlot* slot) {
+    ExtentList extents = FindExtents(state_, *slot).extents;
+    if (!StartAtBlock0(&extents)) return {};
+    state_.log.Fixed(kInode, slot->header.owner, "its first block is its block 0");
+    return SetExtents(state_, slot, extents);
   }
 
   // Written blocks only, and for the filesystem's own files no holes; the size is their end.

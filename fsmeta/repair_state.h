@@ -24,6 +24,7 @@ struct RepairState {
   RepairSpace space;
   /// Whether what quarantine says still counts: a process of this boot may touch its blocks.
   bool quarantine_counts = true;
+  bool quarantine_clashes = false;        ///< it lists blocks that are metadata now
   std::vector<ClusterPlaces> clusters{};  ///< of the inode file, complete
   InodePictures inodes{};                 ///< as the slots are after their repair
   absl::btree_set<uint64_t> lost{};       ///< inodes whose slots are unsound, until dealt with

@@ -43,7 +43,8 @@ uint64_t Agreement(std::span<const std::byte> media, const Superblock& superbloc
 }
 
 bool SameFields(Superblock a, Superblock b) {
-  a.header = b.header = {};
+  a.header.self = b.header.self = 0;
+  a.header.crc32c = b.header.crc32c = 0;
   return std::memcmp(&a, &b, sizeof(a)) == 0;
 }
 

@@ -112,7 +112,9 @@ class Repairer {
         image_, nullptr, {TreeKind::kReverseMap, group, "group", ""}, (*header)->reverse_map,
         [&](Pfn node) { return image_.Contains(node.value(), 1); },
         [&](const TreeRecord& record) {
-          state_.space.Hold(record.key.words[0], record.value[0] & 0xffffffff);
+          const uint64_t block = record.key.words[0];
+          const uint64_t length = record.value[0] & 0xffffffff;
+          if (image_.FaultInRun(block, length) == nullptr) state_.space.Hold(block, length);
         });
   }
 

@@ -19,6 +19,7 @@ namespace holdfast::fsmeta {
 namespace {
 
 constexpr uint64_t kMaxBlocks = uint64_t{1} << 48;
+constexpr uint64_t kMaxSequence = uint64_t{1} << 63;  // millions of mounts
 constexpr uint64_t kMaxLanes = 4096;
 constexpr uint64_t kMaxLaneBlocks = 65536;
 
@@ -50,6 +51,7 @@ Result<void> CheckField(const char* field, uint64_t value, uint64_t least, uint6
 
 Result<void> CheckGroups(const Superblock& s) {
   HOLDFAST_TRY(CheckField("block_bytes", s.block_bytes, kBlockSize, kBlockSize));
+  HOLDFAST_TRY(CheckField("sequence", s.header.sequence, 0, kMaxSequence));
   HOLDFAST_TRY(
       CheckField("block_count", s.block_count, kMinRegionBytes / kBlockSize / 2, kMaxBlocks));
   HOLDFAST_TRY(CheckField("group_blocks", s.group_blocks, kMinGroupBlocks, kGroupBlocksMax));

@@ -6,11 +6,10 @@
 #include <string_view>
 
 #include "daxcore/result.h"
+#include "fsmeta/slot_fields.h"
 #include "fsmeta/volume.h"
 
 namespace holdfast::fsmeta {
-
-inline constexpr size_t kMaxSymlinkBytes = 4095;
 
 /// Gives a new slot its target, of 1 to kMaxSymlinkBytes bytes. ENOSPC.
 Result<void> WriteSymlink(Volume& volume, Transaction& tx, InodeSlot* slot,

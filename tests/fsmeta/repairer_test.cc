@@ -125,21 +125,7 @@ class RepairerTest : public testing::Test {
     return mounted.Find(path)->value();
   }
   InodeSlot SlotOf(uint64_t ino) const { return image_.Get<InodeSlot>(SlotOffset(ino)); }
-  // All inodes of the image lie in the first extent of the inode file.
-  uint64_t SlotOffset(uint64_t ino) const {
-    const auto file = image_.Get<InodeSlot>(image_.SlotOffset(kInoInodeFile));
-    uint64_t block =
-        ino / kInodesPerCluster * kClusterBlocks + 1 + ino % kInodesPerCluster / kSlotsPerBlock;
-    for (size_t i = 0; i < file.inline_count; ++i) {
-      ExtentRecord extent;
-      std::memcpy(&extent, file.inline_area + i * sizeof(extent), sizeof(extent));
-      if (block < extent.file_block + extent.length) {
-        block += extent.block - extent.file_block;
-        break;
-      }
-    }
-    return block * kBlockSize + ino % kSlotsPerBlock * kSlotBytes;
-  }
+  uint64_t SlotOffset(uint64_t ino) const { return image_.SlotOffset(ino); }
 
   DamagedImage image_{RichImage()};
 };

@@ -17,7 +17,27 @@ uint64_t DamagedImage::BitmapOffset(uint64_t group) const {
 }
 
 uint64_t DamagedImage::SlotOffset(uint64_t ino) const {
-  return fsmeta::SlotId(daxcore::Pfn(superblock_.inode_cluster0), daxcore::Ino(ino)).offset;
+  using namespace fsmeta;  // NOLINT
+  const daxcore::Pfn first(superblock_.inode_cluster0);
+  if (ino < kInodesPerCluster) return SlotId(first, daxcore::Ino(ino)).offset;
+  const auto file = Get<InodeSlot>(SlotId(first, daxcore::Ino(kInoInodeFile)).offset);
+  uint64_t block =
+      ino / kInodesPerCluster * kClusterBlocks + 1 + ino % kInodesPerCluster / kSlotsPerBlock;
+  for (size_t i = 0; i < file.inline_count; ++i) {
+    ExtentRecord extent;
+    std::memcpy(&extent, file.inline_area + i * sizeof(extent), sizeof(extent));
+    if (block >= extent.file_block + extent.length) continue;
+    block += extent.block - extent.file_block;
+    break;
+  }
+  return SlotIdInBlock(daxcore::Pfn(block), daxcore::Ino(ino)).offset;
+}
+
+uint64_t DamagedImage::FirstBlockOf(uint64_t ino) const {
+  const auto slot = Get<fsmeta::InodeSlot>(SlotOffset(ino));
+  fsmeta::ExtentRecord extent;
+  std::memcpy(&extent, slot.inline_area, sizeof(extent));
+  return extent.block << daxcore::kBlockShift;
 }
 
 std::vector<std::string> DamagedImage::Findings() const {

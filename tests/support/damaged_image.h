@@ -50,8 +50,10 @@ class DamagedImage {
   uint64_t GroupOffset(uint64_t group) const;
   uint64_t BitmapOffset(uint64_t group) const;
   uint64_t ClusterOffset() const { return superblock_.inode_cluster0 << 12; }
-  /// Of an inode in the first cluster.
+  /// Of any inode, as long as the inode file keeps its extents in its slot.
   uint64_t SlotOffset(uint64_t ino) const;
+  /// Of the first block of an inode that keeps its extents in its slot.
+  uint64_t FirstBlockOf(uint64_t ino) const;
 
   /// The findings of a check, one line each.
   std::vector<std::string> Findings() const;

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -166,6 +167,10 @@ std::string DataDifference(const std::string& left, const std::string& right) {
 }
 
 }  // namespace
+
+uint64_t InodeOf(const TreeEntry& entry) {
+  return std::strtoull(entry.attributes.c_str() + std::strlen("inode "), nullptr, 10);
+}
 
 Result<TreeState> ReadTree(Filesystem& fs) {
   TreeState tree;

@@ -18,6 +18,9 @@ struct TreeEntry {
   bool operator==(const TreeEntry&) const = default;
 };
 
+/// The inode that a name leads to.
+uint64_t InodeOf(const TreeEntry& entry);
+
 /// By path from the root, "" is the root itself.
 using TreeState = std::map<std::string, TreeEntry>;
 
