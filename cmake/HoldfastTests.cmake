@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # How a folder of tests becomes ctest entries. The labels are the folder names.
 
+option(HOLDFAST_SLOW_TESTS "With sanitizers also run the tests that are slow with them" OFF)
 set(HOLDFAST_TEST_PREFIX "" CACHE STRING "Put before every test's name, to tell builds apart")
 
 # holdfast_test_code(TARGET): in a cold build the compilers take most of the time, and most of that
@@ -49,10 +50,10 @@ endfunction()
 
 # holdfast_script_tests(FOLDER): FOLDER/*_test.sh and *_test.py, one test each, told by
 # HOLDFAST_BIN_DIR where the built programs are. Exit code 77 means skipped. A line
-#   # ctest: timeout=SECONDS parallel once transports
+#   # ctest: timeout=SECONDS parallel once slow transports
 # in the script sets its time limit (default 300). Without `parallel` no other script runs beside it,
 # since most of them mount and use the machine's memory. With `once` it runs in the default build
-# only. With `transports` it becomes two tests there, told by HOLDFAST_TRANSPORT how requests are to
+# only; with `slow` too, unless HOLDFAST_SLOW_TESTS is on. With `transports` it becomes two tests there, told by HOLDFAST_TRANSPORT how requests are to
 # come: over /dev/fuse, and over io_uring; builds with sanitizers, which are slow, take what the
 # daemon would choose.
 function(holdfast_script_tests folder)
@@ -62,7 +63,8 @@ function(holdfast_script_tests folder)
   foreach(script IN LISTS scripts)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${script}")
     file(STRINGS "${script}" settings REGEX "^# ctest:")
-    if(settings MATCHES "once" AND HOLDFAST_SANITIZE)
+    if(HOLDFAST_SANITIZE AND (settings MATCHES "once" OR
+        (settings MATCHES "slow" AND NOT HOLDFAST_SLOW_TESTS)))
       continue()
     endif()
     set(timeout 300)

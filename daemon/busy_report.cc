@@ -38,6 +38,18 @@ std::string_view NameOf(HolderInfo::Kind kind) {
   return "unknown";
 }
 
+std::string_view NameOf(BreakReason reason) {
+  switch (reason) {
+    case BreakReason::kWrite:
+      return "write";
+    case BreakReason::kUnmap:
+      return "unmap";
+    case BreakReason::kShare:
+      return "share";
+  }
+  return "unknown";
+}
+
 std::string_view NameOf(LeaseState state) {
   switch (state) {
     case LeaseState::kActive:
@@ -96,7 +108,7 @@ json WaiterOf(const daxcore::WaiterInfo& info) {
   AddRange(waiter, info.ino, info.range);
   waiter["since"] = TimeText(info.since);
   waiter["operation"] = info.operation;
-  waiter["reason"] = info.reason == BreakReason::kUnmap ? "unmap" : "write";
+  waiter["reason"] = NameOf(info.reason);
   return waiter;
 }
 

@@ -71,6 +71,12 @@ Result<void> CheckDirectAllowed(const Call& call) {
   return {};
 }
 
+// From now on a client may store through `handle`; to be ready for that, times and blocks changed.
+void Stored(const Call& call, DirectSessions& sessions, Handle handle) {
+  sessions.MarkStoring(handle);
+  call.service().InvalidateSoon(call.ino());
+}
+
 Result<IoctlAnswer> Lease(Call& call, Handle handle, const holdfast_lease& in) {
   HOLDFAST_TRY(CheckDirectAllowed(call));
   HOLDFAST_TRY(CheckFlags(in.flags, HOLDFAST_LEASE_WRITE | HOLDFAST_LEASE_EXCLUSIVE));
@@ -86,10 +92,7 @@ Result<IoctlAnswer> Lease(Call& call, Handle handle, const holdfast_lease& in) {
                                .exclusive = (in.flags & HOLDFAST_LEASE_EXCLUSIVE) != 0};
   HOLDFAST_ASSIGN(const daxcore::LeaseId lease,
                   call.filesystem().direct().Lease(call.context(handle), call.ino(), holder, wish));
-  if (write) {
-    sessions.MarkStoring(handle);
-    call.service().InvalidateSoon(call.ino());  // times and blocks have changed
-  }
+  if (write) Stored(call, sessions, handle);
   holdfast_lease out = in;
   out.lease = lease.value();
   out.break_seconds = static_cast<uint32_t>(
@@ -107,41 +110,69 @@ Result<void> GiveBack(Call& call, Handle handle, const holdfast_lease& in) {
                                            in.offset, in.length);
 }
 
-Result<IoctlAnswer> Return(Call& call, Handle handle, const holdfast_lease& in) {
-  HOLDFAST_TRY(GiveBack(call, handle, in));
-  if (call.service().direct().IsStoring(handle)) call.service().InvalidateSoon(call.ino());
-  return IoctlAnswer{};
-}
-
-Result<FileChanged> ReturnStored(Call& call, Handle handle, const holdfast_lease& in) {
-  HOLDFAST_TRY(GiveBack(call, handle, in));
-  return FileChanged{call.ino()};
-}
-
 Result<IoctlAnswer> Pin(Call& call, Handle handle, const holdfast_pin& in) {
   HOLDFAST_TRY(CheckDirectAllowed(call));
-  HOLDFAST_TRY(CheckFlags(in.flags, HOLDFAST_PIN_LONG_TERM));
+  HOLDFAST_TRY(CheckFlags(in.flags, HOLDFAST_PIN_LONG_TERM | HOLDFAST_PIN_WRITE));
   if (in.pin != 0) return Fail(EINVAL);
   HOLDFAST_TRY(CheckRange(in.offset, in.length));
-  if (!handle.readable()) return Fail(EBADF);
-  HOLDFAST_ASSIGN(const Holder holder,
-                  call.service().direct().Enter(handle, call.ino(), ThreadOf(call)));
+  const bool write = (in.flags & HOLDFAST_PIN_WRITE) != 0;
+  if (write ? !handle.writable() : !handle.readable()) return Fail(EBADF);
+  DirectSessions& sessions = call.service().direct();
+  HOLDFAST_ASSIGN(const Holder holder, sessions.Enter(handle, call.ino(), ThreadOf(call)));
   const fsmeta::PinWish wish{.offset = in.offset,
                              .length = in.length,
+                             .write = write,
                              .long_term = (in.flags & HOLDFAST_PIN_LONG_TERM) != 0};
   HOLDFAST_ASSIGN(const daxcore::PinId pin,
-                  call.filesystem().direct().Pin(call.ino(), holder, wish));
+                  call.filesystem().direct().Pin(call.context(handle), call.ino(), holder, wish));
+  if (write) Stored(call, sessions, handle);
   holdfast_pin out = in;
   out.pin = pin.value();
   return Answer(out);
 }
 
-Result<IoctlAnswer> Unpin(Call& call, Handle handle, const holdfast_pin& in) {
+Result<void> EndPin(Call& call, Handle handle, const holdfast_pin& in) {
   HOLDFAST_TRY(CheckFlags(in.flags, 0));
   HOLDFAST_ASSIGN(const Holder holder, call.service().direct().Find(handle, ThreadOf(call)));
-  HOLDFAST_TRY(
-      call.filesystem().direct().Unpin(call.ino(), holder.session, daxcore::PinId(in.pin)));
+  return call.filesystem().direct().Unpin(call.ino(), holder.session, daxcore::PinId(in.pin));
+}
+
+// `end` gives up a right to store, perhaps. What the kernel knows of the file is dropped soon
+// after, or, for kernels that cache what they read, before the answer: whoever reads then must find
+// what was stored.
+template <typename In, Result<void> (*end)(Call&, Handle, const In&)>
+Result<IoctlAnswer> End(Call& call, Handle handle, const In& in) {
+  HOLDFAST_TRY(end(call, handle, in));
+  if (call.service().direct().IsStoring(handle)) call.service().InvalidateSoon(call.ino());
   return IoctlAnswer{};
+}
+
+template <typename In, Result<void> (*end)(Call&, Handle, const In&)>
+Result<FileChanged> EndCached(Call& call, Handle handle, const In& in) {
+  HOLDFAST_TRY(end(call, handle, in));
+  return FileChanged{call.ino()};
+}
+
+template <typename In, Result<void> (*end)(Call&, Handle, const In&)>
+void ServeEnd(const IoctlRequest& ioctl) {
+  Service& service = ServiceOf(ioctl.request);
+  if (!service.features().direct_io && service.direct().IsStoring(ioctl.handle)) {
+    ServeStruct<In>(ioctl, EndCached<In, end>);
+  } else {
+    ServeStruct<In>(ioctl, End<In, end>);
+  }
+}
+
+// Before a client stores to a file, what the kernel has of it is written back.
+template <typename In, typename Work>
+void ServeMaybeStoring(const IoctlRequest& ioctl, uint32_t storing, Work work) {
+  const auto in = Decode<In>(ioctl);
+  if (!in) return;
+  if ((in->flags & storing) != 0) {
+    ServeChange(ioctl, std::nullopt, *in, work);
+  } else {
+    Serve(ioctl.request, Op::kIoctl, ioctl.ino, work, ioctl.handle, *in);
+  }
 }
 
 // -- Events.
@@ -181,29 +212,16 @@ void OnPoll(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file, fuse_pollh
 
 void OnLayout(const IoctlRequest& ioctl) { ServeStruct<holdfast_layout>(ioctl, ShowLayout); }
 
-// Before a client stores to a file, what the kernel has of it is written back.
 void OnLease(const IoctlRequest& ioctl) {
-  const auto lease = Decode<holdfast_lease>(ioctl);
-  if (!lease) return;
-  if ((lease->flags & HOLDFAST_LEASE_WRITE) != 0) {
-    ServeChange(ioctl, std::nullopt, *lease, Lease);
-  } else {
-    Serve(ioctl.request, Op::kIoctl, ioctl.ino, Lease, ioctl.handle, *lease);
-  }
+  ServeMaybeStoring<holdfast_lease>(ioctl, HOLDFAST_LEASE_WRITE, Lease);
 }
 
-// Where the kernel caches what it read, whoever reads after the lease is back must find what was
-// stored under it.
-void OnReturn(const IoctlRequest& ioctl) {
-  Service& service = ServiceOf(ioctl.request);
-  if (!service.features().direct_io && service.direct().IsStoring(ioctl.handle)) {
-    ServeStruct<holdfast_lease>(ioctl, ReturnStored);
-  } else {
-    ServeStruct<holdfast_lease>(ioctl, Return);
-  }
+void OnPin(const IoctlRequest& ioctl) {
+  ServeMaybeStoring<holdfast_pin>(ioctl, HOLDFAST_PIN_WRITE, Pin);
 }
-void OnPin(const IoctlRequest& ioctl) { ServeStruct<holdfast_pin>(ioctl, Pin); }
-void OnUnpin(const IoctlRequest& ioctl) { ServeStruct<holdfast_pin>(ioctl, Unpin); }
+
+void OnReturn(const IoctlRequest& ioctl) { ServeEnd<holdfast_lease, GiveBack>(ioctl); }
+void OnUnpin(const IoctlRequest& ioctl) { ServeEnd<holdfast_pin, EndPin>(ioctl); }
 void OnEvents(const IoctlRequest& ioctl) { ServeStruct<holdfast_events>(ioctl, TakeEvents); }
 
 void AddPollOperation(fuse_lowlevel_ops& operations) { operations.poll = OnPoll; }

@@ -117,10 +117,10 @@ class LayoutManager {
   // --- Breaking -------------------------------------------------------------------------------
 
   /// Makes `range` of `layout` safe to change for `reason`, or says why not. O(1) if nobody has
-  /// mapped or leased anything (L9). kUnmap needs the layout lock exclusive (asserted), kWrite the
-  /// I/O lock. Blocked: a lease was recalled, or a page is busy; nothing changed. EINTR (L5), EBUSY
-  /// (policy `fail`), EAGAIN (NeverWait), EINVAL: unknown reason (L6), empty range. With policy
-  /// `quarantine` the outcome may name blocks that are still busy.
+  /// mapped or leased anything (L9). kUnmap needs the layout lock exclusive (asserted), the others
+  /// the I/O lock. Blocked: a lease was recalled, or a page is busy; nothing changed. EINTR (L5),
+  /// EBUSY (policy `fail`), EAGAIN (NeverWait), EINVAL: unknown reason (L6), empty range. With
+  /// policy `quarantine` the outcome may name blocks that are still busy.
   Result<BreakOutcome> Break(InodeLayout& layout, FileRange range, BreakReason reason,
                              BreakAttempt& attempt);
   /// Two inodes (L8): the first with waiting, the second without; if the second is busy, Blocked is

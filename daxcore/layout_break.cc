@@ -10,7 +10,7 @@ namespace holdfast::daxcore {
 namespace {
 
 bool IsReason(BreakReason reason) {
-  return reason == BreakReason::kWrite || reason == BreakReason::kUnmap;
+  return reason >= BreakReason::kWrite && reason <= BreakReason::kShare;
 }
 
 // Wakes when a page is idle, when leases or formers of a range changed, or when a time has come.
@@ -139,7 +139,8 @@ LayoutManager::Findings LayoutManager::Examine(LayoutState& state, FileRange ran
       if (collides(*lease)) state.Recall(*lease, range, break_time, after);
     }
     found.epoch = state.epoch;
-    found.busy = reason == BreakReason::kUnmap && !state.formers.empty();
+    found.busy = reason != BreakReason::kWrite && !state.formers.empty();
+    found.busy = found.busy || (reason == BreakReason::kShare && state.MayBeStoredTo(range));
   }
   FileRange rest = range;
   if (reason == BreakReason::kUnmap && !found.busy) {
@@ -199,6 +200,7 @@ Result<BreakOutcome> LayoutManager::Decide(LayoutState& state, FileRange range, 
   if (policy_decides && policy.busy == BusyPolicy::kQuarantine && policy.timeout) {
     deadline = *place.started + *policy.timeout;
     if (timer_.Now() >= *deadline) {
+      if (reason == BreakReason::kShare) return Fail(EBUSY);  // the blocks stay where they are
       metrics_.busy_timeouts.fetch_add(1, std::memory_order_relaxed);
       return CollectBusy(state, range);
     }

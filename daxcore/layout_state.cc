@@ -141,8 +141,20 @@ void LayoutState::GiveBack(HeldLease& lease, FileRange range, Aftermath& after) 
   }
 }
 
+bool LayoutState::MayBeStoredTo(FileRange range) const {
+  const auto by_pin = [&](const auto& item) {
+    return item.second->write && item.second->range.Overlaps(range);
+  };
+  const auto by_lease = [&](const auto& item) {
+    const HeldLease& lease = *item.second;
+    return lease.write && lease.state == LeaseState::kVoid && lease.mapped.Overlaps(range);
+  };
+  return std::ranges::any_of(pins, by_pin) || std::ranges::any_of(leases, by_lease);
+}
+
 void LayoutState::EndPin(HeldPin& pin, Aftermath& after) {
   after.Put(pin.runs.Take(kWholeFile), Reference::kPin);
+  if (pin.write) Changed(pin.range, after);
   manager.Discharge(pin.holder.process, {.pins = 1, .pinned_blocks = pin.charged.value()});
   pins.erase(pin.id);
 }

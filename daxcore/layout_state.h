@@ -115,6 +115,9 @@ struct LayoutState : std::enable_shared_from_this<LayoutState> {
   /// The same by page, wherever in the file it was when it was referenced.
   size_t FailPages(PfnRange pages, Aftermath& after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
+  /// Do pins for stores reach into `range`, or what a void write lease still maps? Active leases
+  /// are not asked about: they are recalled.
+  bool MayBeStoredTo(FileRange range) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   /// May `process` hold something unseen by us?
   bool IsFormer(const ProcessId& process) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     return std::ranges::find(formers, process) != formers.end();

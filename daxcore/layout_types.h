@@ -27,10 +27,11 @@ struct Holder {
   bool operator==(const Holder&) const = default;
 };
 
-/// Why layouts are broken, in rising strength (semantics section 4). Anything else is EINVAL (L6).
+/// Why layouts are broken (semantics section 4). Anything else is EINVAL (L6).
 enum class BreakReason : uint8_t {
   kWrite = 1,  ///< recall leases of others that a local write collides with (L1)
   kUnmap = 2,  ///< that, and wait until no page of the range is referenced (L1)
+  kShare = 3,  ///< kWrite, and wait until nobody may store to the range (L7); never quarantines
 };
 
 /// What a busy range does (L14).
@@ -69,7 +70,7 @@ struct LeaseRequest {
 struct PinRequest {
   Holder holder;
   FileRange range;
-  bool write = false;
+  bool write = false;      ///< the device stores to the pages: fsmeta allocated and unshared them
   bool long_term = false;  ///< needs an active lease of the same session over the range (L12)
 };
 

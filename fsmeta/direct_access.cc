@@ -82,17 +82,27 @@ Result<void> DirectAccess::Return(Ino ino, daxcore::SessionId session, daxcore::
   return volume_.layouts().Return(ref->layout, session, lease, range);
 }
 
-// Only the layout lock, shared: a pin must not wait for a change that is parked, only for one that
-// is under way (L4).
-Result<daxcore::PinId> DirectAccess::Pin(Ino ino, const daxcore::Holder& holder,
-                                         const PinWish& wish) {
+// A change that is parked holds no lock: a pin waits only for one that is under way (L4).
+Result<daxcore::PinId> DirectAccess::Pin(const OpContext& op, Ino ino,
+                                         const daxcore::Holder& holder, const PinWish& wish) {
   const auto inside = volume_.gate().Enter();
   const InodeRef ref = volume_.live().Get(ino);
-  absl::ReaderMutexLock layout(&ref->layout.layout_lock());
+  if (!wish.write) return PinPrepared(*ref, holder, wish);
+  // As for a lease: the blocks stay the file's own until the pin stands.
+  absl::WriterMutexLock io(&ref->io);
   HOLDFAST_ASSIGN(const FileRange range, RangeInFile(*ref, wish.offset, wish.length));
-  const daxcore::PinRequest request{.holder = holder, .range = range, .long_term = wish.long_term};
+  HOLDFAST_TRY(data_.PrepareForStores(op, *ref, range));
+  return PinPrepared(*ref, holder, wish);
+}
+
+Result<daxcore::PinId> DirectAccess::PinPrepared(LiveInode& inode, const daxcore::Holder& holder,
+                                                 const PinWish& wish) {
+  absl::ReaderMutexLock layout(&inode.layout.layout_lock());
+  HOLDFAST_ASSIGN(const FileRange range, RangeInFile(inode, wish.offset, wish.length));
+  const daxcore::PinRequest request{
+      .holder = holder, .range = range, .write = wish.write, .long_term = wish.long_term};
   HOLDFAST_ASSIGN(const daxcore::PinGrant grant,
-                  volume_.layouts().Pin(ref->layout, request, mapper_));
+                  volume_.layouts().Pin(inode.layout, request, mapper_));
   return grant.id;
 }
 

@@ -26,6 +26,7 @@ struct LeaseWish {
 struct PinWish {
   uint64_t offset = 0;
   uint64_t length = 0;
+  bool write = false;
   bool long_term = false;
 };
 
@@ -53,8 +54,10 @@ class DirectAccess {
   /// Gives back a part of a lease, in whole blocks, or all of it (length 0). Never waits. ENOENT.
   Result<void> Return(Ino ino, daxcore::SessionId session, daxcore::LeaseId lease, uint64_t offset,
                       uint64_t length);
-  /// Pins all blocks of a range, or none: ENXIO for a hole. EOPNOTSUPP: rule L12.
-  Result<daxcore::PinId> Pin(Ino ino, const daxcore::Holder& holder, const PinWish& wish);
+  /// Pins all blocks of a range, or none: ENXIO for a hole. EOPNOTSUPP: rule L12. A pin for stores
+  /// prepares its range first, as a write lease does.
+  Result<daxcore::PinId> Pin(const OpContext& op, Ino ino, const daxcore::Holder& holder,
+                             const PinWish& wish);
   /// ENOENT. Never waits.
   Result<void> Unpin(Ino ino, daxcore::SessionId session, daxcore::PinId pin);
   /// Everything held through `session` on the inode is returned. Never waits, never fails.
@@ -65,6 +68,8 @@ class DirectAccess {
                                                              uint64_t length);
 
  private:
+  Result<daxcore::PinId> PinPrepared(LiveInode& inode, const daxcore::Holder& holder,
+                                     const PinWish& wish);
   /// The whole blocks of a range of bytes inside the file.
   Result<FileRange> RangeInFile(LiveInode& inode, uint64_t offset, uint64_t length);
 

@@ -54,7 +54,12 @@ Result<uint64_t> FileData::CopyRange(const OpContext& op, Ino source, uint64_t s
   const ByteSpan head{origin.offset, shared.offset};
   auto part = add(CopyBytes(op, from, head, to, target.offset));
   if (part && done == head.length()) {
-    part = add(ShareSpan(op, from, shared, to, target.offset + done));
+    part = ShareSpan(op, from, shared, to, target.offset + done);
+    // What somebody may store to cannot be shared, but copied it can be.
+    if (!part && part.error().code == EBUSY) {
+      part = CopyBytes(op, from, shared, to, target.offset + done);
+    }
+    part = add(std::move(part));
     if (part && shared.end != origin.end) {
       part = add(CopyBytes(op, from, {shared.end, origin.end}, to, target.offset + done));
     }

@@ -86,7 +86,7 @@ Result<BrokenLayout> FileData::BreakForSharing(const OpContext& op, LiveInode& s
   HOLDFAST_ASSIGN(auto outcomes, WithAttempt(op, [&](BreakAttempt& attempt) {
                     return volume_.layouts().BreakTwo(destination.layout, changed,
                                                       BreakReason::kUnmap, source.layout, read,
-                                                      BreakReason::kWrite, attempt);
+                                                      BreakReason::kShare, attempt);
                   }));
   return Unmapped(destination, changed, std::move(outcomes.first));
 }

@@ -68,7 +68,8 @@ Result<uint64_t> TakeLease(const MountFile& file, const HoldOptions& options, ui
 Result<uint64_t> TakePin(const MountFile& file, const HoldOptions& options, uint64_t length) {
   holdfast_pin pin{};
   pin.size = sizeof(pin);
-  pin.flags = options.long_term ? HOLDFAST_PIN_LONG_TERM : 0;
+  pin.flags =
+      (options.long_term ? HOLDFAST_PIN_LONG_TERM : 0) | (options.write ? HOLDFAST_PIN_WRITE : 0);
   pin.offset = options.offset;
   pin.length = length;
   HOLDFAST_TRY(file.Control(HOLDFAST_IOC_PIN, &pin, "pin"));
@@ -187,6 +188,7 @@ void AddHoldCommands(CLI::App& app, Action& chosen) {
   auto pin = std::make_shared<HoldOptions>();
   pin->pins = true;
   sub = AddHold(app, chosen, "pin", "pin the blocks of a range and hold them", pin);
+  sub->add_flag("--write", pin->write, "for a device that stores to them");
   sub->add_flag("--long-term", pin->long_term, "with a lease, whose recall ends the pin");
   sub->footer("Without --long-term nothing but its end takes the pin away.");
 }

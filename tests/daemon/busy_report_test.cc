@@ -30,7 +30,7 @@ TEST_F(BusyReportTest, NothingIsThereWithoutHolders) {
 TEST_F(BusyReportTest, TellsHoldersAndWaiters) {
   ASSERT_TRUE(filesystem().direct().Lease({}, file(), holder_, {.length = kBytes, .write = true}));
   ASSERT_TRUE(filesystem().direct().Pin(
-      file(), holder_, {.offset = daxcore::kBlockSize, .length = daxcore::kBlockSize}));
+      {}, file(), holder_, {.offset = daxcore::kBlockSize, .length = daxcore::kBlockSize}));
   daxcore::BreakAttempt attempt("setattr", getppid());
   fsmeta::OpContext op;
   op.attempt = &attempt;
@@ -62,7 +62,7 @@ TEST_F(BusyReportTest, TellsHoldersAndWaiters) {
 
 TEST_F(BusyReportTest, P1_PagesTellTheirState) {
   ASSERT_TRUE(filesystem().direct().Pin(
-      file(), holder_, {.offset = daxcore::kBlockSize, .length = 2 * daxcore::kBlockSize}));
+      {}, file(), holder_, {.offset = daxcore::kBlockSize, .length = 2 * daxcore::kBlockSize}));
   const auto pages = (*PagesOf(filesystem(), file(), 0, 0))["pages"];
   ASSERT_EQ(pages.size(), 1u);
   EXPECT_EQ(pages[0]["state"], "owned");
@@ -75,7 +75,7 @@ TEST_F(BusyReportTest, P1_PagesTellTheirState) {
 }
 
 TEST_F(BusyReportTest, L14_QuarantinedBlocksAreListed) {
-  ASSERT_TRUE(filesystem().direct().Pin(file(), holder_, {.length = kBytes}));
+  ASSERT_TRUE(filesystem().direct().Pin({}, file(), holder_, {.length = kBytes}));
   daxcore::BreakAttempt attempt("setattr");
   attempt.OverridePolicy(daxcore::BusyPolicy::kQuarantine, std::chrono::milliseconds(0));
   fsmeta::OpContext op;

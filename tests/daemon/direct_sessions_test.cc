@@ -23,8 +23,8 @@ class DirectSessionsTest : public DirectFixture {
   int PinAs(Handle handle, pid_t thread) {
     const auto holder = sessions().Enter(handle, file(), thread);
     if (!holder) return holder.error().code;
-    const auto pin =
-        filesystem().direct().Pin(file(), *holder, {.offset = 0, .length = daxcore::kBlockSize});
+    const auto pin = filesystem().direct().Pin({}, file(), *holder,
+                                               {.offset = 0, .length = daxcore::kBlockSize});
     return pin ? 0 : pin.error().code;
   }
   bool BecomesIdle() {

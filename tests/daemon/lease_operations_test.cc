@@ -146,6 +146,8 @@ TEST_F(LeaseOperationsTest, TheFileIsOpenForWhatIsWished) {
   EXPECT_EQ(Ask(reader, HOLDFAST_IOC_LEASE, Lease(0, 4096, HOLDFAST_LEASE_WRITE)).error, EBADF);
   EXPECT_EQ(Ask(writer, HOLDFAST_IOC_LEASE, Lease(0, 4096)).error, EBADF);
   EXPECT_EQ(Ask(writer, HOLDFAST_IOC_PIN, PinOf(0, 4096)).error, EBADF);
+  EXPECT_EQ(Ask(reader, HOLDFAST_IOC_PIN, PinOf(0, 4096, HOLDFAST_PIN_WRITE)).error, EBADF);
+  EXPECT_EQ(Ask(writer, HOLDFAST_IOC_PIN, PinOf(0, 4096, HOLDFAST_PIN_WRITE)).error, 0);
   EXPECT_EQ(Ask(reader, HOLDFAST_IOC_LEASE, Lease(0, 4096)).error, 0);
   EXPECT_EQ(Ask(writer, HOLDFAST_IOC_LEASE, Lease(4096, 4096, HOLDFAST_LEASE_WRITE)).error, 0);
 }

@@ -223,7 +223,7 @@ TEST_F(LayoutBreakTest, L5_AnInterruptThatComesTooLateDoesNotUndoSuccess) {
 
 TEST_F(LayoutBreakTest, L6_AnUnknownReasonIsRefused) {
   BreakAttempt attempt;
-  for (const int reason : {0, 3, 255}) {
+  for (const int reason : {0, 4, 255}) {
     const auto result = Break(*a_, Blocks(0, 1), attempt, static_cast<BreakReason>(reason));
     EXPECT_EQ(result.error().code, EINVAL) << reason;
   }
@@ -241,6 +241,50 @@ TEST_F(LayoutBreakTest, L7_OnlyTheAffectedRangeIsBroken) {
   EXPECT_FALSE(Break(*a_, Blocks(9, 50), attempt));
 }
 
+TEST_F(LayoutBreakTest, L7_SharingWaitsForPinsForStores) {
+  int woken = 0;
+  MustPin(*a_, Client(1), Blocks(0, 10));
+  BreakAttempt attempt;
+  EXPECT_TRUE(Break(*a_, Blocks(0, 10), attempt, BreakReason::kShare)) << "it only reads";
+  const auto stores = PinForStores(*a_, Client(2), Blocks(4, 6));
+  ASSERT_TRUE(stores);
+  EXPECT_TRUE(Break(*a_, Blocks(6, 10), attempt, BreakReason::kShare)) << "beside it";
+  EXPECT_TRUE(Break(*a_, Blocks(0, 10), attempt, BreakReason::kWrite)) << "it writes itself";
+  ASSERT_TRUE(Park(Break(*a_, Blocks(5, 10), attempt, BreakReason::kShare), &woken));
+  ASSERT_TRUE(manager_->Unpin(*a_, SessionId(2), stores->id));
+  EXPECT_EQ(woken, 1);
+  EXPECT_TRUE(Break(*a_, Blocks(5, 10), attempt, BreakReason::kShare));
+}
+
+TEST_F(LayoutBreakTest, L7_SharingWaitsForWhatAVoidWriteLeaseMaps) {
+  Make({.busy_policy = BusyPolicy::kWait});
+  const LeaseId lease = MustLease(*a_, Client(1), Blocks(0, 10), /*write=*/true);
+  ASSERT_TRUE(Map(*a_, Client(1), lease, Blocks(2, 4)));
+  BreakAttempt attempt;
+  int woken = 0;
+  ASSERT_TRUE(Park(Break(*a_, Blocks(0, 10), attempt, BreakReason::kShare), &woken));
+  timer_.Advance(seconds(45));
+  EXPECT_EQ(woken, 1);
+  BreakAttempt beside;
+  EXPECT_TRUE(Break(*a_, Blocks(4, 10), beside, BreakReason::kShare));
+  ASSERT_TRUE(Park(Break(*a_, Blocks(0, 10), attempt, BreakReason::kShare), &woken));
+  ASSERT_TRUE(manager_->Return(*a_, SessionId(1), lease, kWholeFile));
+  EXPECT_EQ(woken, 2);
+  EXPECT_TRUE(Break(*a_, Blocks(0, 10), attempt, BreakReason::kShare));
+}
+
+TEST_F(LayoutBreakTest, L7_SharingNeverQuarantines) {
+  ASSERT_TRUE(PinForStores(*a_, Client(2), Blocks(4, 6)));
+  BreakAttempt attempt;
+  int woken = 0;
+  ASSERT_TRUE(Park(Break(*a_, Blocks(0, 10), attempt, BreakReason::kShare), &woken));
+  timer_.Advance(seconds(30));
+  EXPECT_EQ(woken, 1);
+  EXPECT_EQ(Break(*a_, Blocks(0, 10), attempt, BreakReason::kShare).error().code, EBUSY);
+  manager_->CloseSession(*a_, SessionId(2));
+  EXPECT_TRUE(Break(*a_, Blocks(0, 10), attempt, BreakReason::kShare)) << "its end frees it, too";
+}
+
 class BreakTwoTest : public LayoutTest {
  protected:
   // A reflink from `source` to `target`, as L7 says.
@@ -249,7 +293,7 @@ class BreakTwoTest : public LayoutTest {
     InodeLayout* const second = first == &source ? &target : &source;
     absl::MutexLock first_lock(&first->layout_lock());
     absl::MutexLock second_lock(&second->layout_lock());
-    return manager_->BreakTwo(source, Blocks(0, 64), BreakReason::kWrite, target, Blocks(0, 64),
+    return manager_->BreakTwo(source, Blocks(0, 64), BreakReason::kShare, target, Blocks(0, 64),
                               BreakReason::kUnmap, attempt);
   }
 };

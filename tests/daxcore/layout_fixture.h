@@ -178,6 +178,10 @@ class LayoutTest : public testing::Test {
     absl::ReaderMutexLock lock(&layout.layout_lock());
     return manager_->Pin(layout, {holder, range, false, long_term}, mapper_);
   }
+  Result<PinGrant> PinForStores(InodeLayout& layout, const Holder& holder, FileRange range) {
+    absl::ReaderMutexLock lock(&layout.layout_lock());
+    return manager_->Pin(layout, {holder, range, /*write=*/true, false}, mapper_);
+  }
   PinId MustPin(InodeLayout& layout, const Holder& holder, FileRange range) {
     auto pin = Pin(layout, holder, range);
     EXPECT_TRUE(pin) << pin.error().Text();

@@ -76,9 +76,10 @@ TEST_F(DirectAccessTest, RefusesRangesThatAreNotInTheFile) {
     EXPECT_EQ(Lease(file, 1, ~uint64_t{0}, 2, write).error().code, EINVAL);
     EXPECT_EQ(Lease(file, 1, kBlock, ~uint64_t{0} - 10, write).error().code, EINVAL);
   }
-  EXPECT_EQ(direct().Pin(file, Client(1), {.offset = 0, .length = 0}).error().code, EINVAL);
-  EXPECT_EQ(direct().Pin(file, Client(1), {.offset = kBlock, .length = 2 * kBlock}).error().code,
-            EINVAL);
+  EXPECT_EQ(direct().Pin(op(), file, Client(1), {.offset = 0, .length = 0}).error().code, EINVAL);
+  EXPECT_EQ(
+      direct().Pin(op(), file, Client(1), {.offset = kBlock, .length = 2 * kBlock}).error().code,
+      EINVAL);
   EXPECT_EQ(direct().Pages(file, kMaxFileSize + 1, 1).error().code, EINVAL);
   EXPECT_TRUE(volume().layouts().Holders().empty());
   EXPECT_EQ(Lease(Ino(1), 1, 0, kBlock, false).error().code, EISDIR);
@@ -164,7 +165,7 @@ TEST_F(DirectAccessTest, L7_UnsharingForAWriteLeaseWaitsForPins) {
   const Ino file = FileOf(kFileBlocks);
   const Ino clone = MakeFile();
   ASSERT_TRUE(data().Reflink(op(), file, 0, clone, 0, 0));
-  const auto pin = direct().Pin(clone, Client(1), {.offset = 2 * kBlock, .length = kBlock});
+  const auto pin = direct().Pin(op(), clone, Client(1), {.offset = 2 * kBlock, .length = kBlock});
   ASSERT_TRUE(pin) << pin.error().Text();
   BreakAttempt attempt("lease");
   OpContext patient;
@@ -180,18 +181,64 @@ TEST_F(DirectAccessTest, L7_UnsharingForAWriteLeaseWaitsForPins) {
   direct().CloseSession(clone, SessionId(2));
 }
 
+TEST_F(DirectAccessTest, L7_WhatAPinStoresToIsNotShared) {
+  const Ino file = FileOf(4);
+  const Ino clone = MakeFile();
+  ASSERT_TRUE(data().Reflink(op(), file, 0, clone, 0, 0));
+  const PinWish stores{.offset = kBlock, .length = 2 * kBlock, .write = true};
+  const auto pin = direct().Pin(op(), clone, Client(1), stores);
+  ASSERT_TRUE(pin) << pin.error().Text();
+  EXPECT_EQ(Shape(clone), "s1 w2 s1") << "it got blocks of its own";
+  Scribble(PlaceOf(clone, kBlock), "stored");
+  EXPECT_EQ(ReadAll(file), Pattern(4 * kBlock));
+
+  const Ino third = MakeFile();
+  BreakAttempt attempt("reflink");
+  OpContext patient;
+  patient.attempt = &attempt;
+  const auto blocked = data().Reflink(patient, clone, 0, third, 0, 0);
+  ASSERT_FALSE(blocked);
+  EXPECT_TRUE(blocked.error().blocked());
+  EXPECT_EQ(SizeOf(third), 0u);
+  EXPECT_TRUE(data().Reflink(patient, clone, 3 * kBlock, third, 0, kBlock)) << "beside the pin";
+  Scribble(PlaceOf(clone, kBlock), "later!");
+  ASSERT_TRUE(direct().Unpin(clone, SessionId(1), *pin));
+  ASSERT_TRUE(data().Reflink(patient, clone, 0, third, 0, 0));
+  EXPECT_EQ(ReadAt(third, kBlock, 6), "later!");
+  EXPECT_EQ(Shape(third), "s4");
+}
+
+TEST_F(DirectAccessTest, L7_WhatCannotBeSharedIsCopied) {
+  const Ino file = FileOf(4);
+  const Ino copy = MakeFile();
+  const PinWish stores{.offset = 0, .length = kBlock, .write = true};
+  ASSERT_TRUE(direct().Pin(op(), file, Client(1), stores));
+  BreakAttempt attempt("copy_file_range");
+  attempt.OverridePolicy(daxcore::BusyPolicy::kFail, std::chrono::milliseconds(0));
+  OpContext busy;
+  busy.attempt = &attempt;
+  EXPECT_EQ(data().Reflink(busy, file, 0, copy, 0, 0).error().code, EBUSY);
+  const auto copied = data().CopyRange(busy, file, 0, copy, 0, 4 * kBlock);
+  ASSERT_TRUE(copied) << copied.error().Text();
+  EXPECT_EQ(*copied, 4 * kBlock);
+  EXPECT_EQ(ReadAll(copy), ReadAll(file));
+  EXPECT_EQ(Shape(file), "w4");
+  direct().CloseSession(file, SessionId(1));
+}
+
 TEST_F(DirectAccessTest, L12_PinsNeedBlocksAndLongTermOnesALease) {
   const Ino file = FileOf(2);
   ASSERT_TRUE(data().SetSize(op(), file, 4 * kBlock, false));
   const PinWish transient{.offset = 0, .length = 2 * kBlock};
   const PinWish long_term{.offset = 0, .length = 2 * kBlock, .long_term = true};
-  EXPECT_EQ(direct().Pin(file, Client(1), {.offset = kBlock, .length = 2 * kBlock}).error().code,
-            ENXIO);
-  EXPECT_TRUE(direct().Pin(file, Client(1), transient));
-  EXPECT_EQ(direct().Pin(file, Client(1), long_term).error().code, EOPNOTSUPP);
+  EXPECT_EQ(
+      direct().Pin(op(), file, Client(1), {.offset = kBlock, .length = 2 * kBlock}).error().code,
+      ENXIO);
+  EXPECT_TRUE(direct().Pin(op(), file, Client(1), transient));
+  EXPECT_EQ(direct().Pin(op(), file, Client(1), long_term).error().code, EOPNOTSUPP);
   ASSERT_TRUE(Lease(file, 1, 0, 2 * kBlock, false));
-  EXPECT_TRUE(direct().Pin(file, Client(1), long_term));
-  EXPECT_EQ(direct().Pin(file, Client(2), long_term).error().code, EOPNOTSUPP);
+  EXPECT_TRUE(direct().Pin(op(), file, Client(1), long_term));
+  EXPECT_EQ(direct().Pin(op(), file, Client(2), long_term).error().code, EOPNOTSUPP);
   direct().CloseSession(file, SessionId(1));
   EXPECT_TRUE(volume().layouts().Holders().empty());
 }
@@ -199,7 +246,7 @@ TEST_F(DirectAccessTest, L12_PinsNeedBlocksAndLongTermOnesALease) {
 TEST_F(DirectAccessTest, WhatIsHeldIsNamedBySession) {
   const Ino file = FileOf(4);
   const auto lease = Lease(file, 1, 0, 4 * kBlock, false);
-  const auto pin = direct().Pin(file, Client(1), {.offset = 0, .length = kBlock});
+  const auto pin = direct().Pin(op(), file, Client(1), {.offset = 0, .length = kBlock});
   ASSERT_TRUE(lease && pin);
   EXPECT_EQ(direct().Unpin(file, SessionId(2), *pin).error().code, ENOENT);
   EXPECT_EQ(direct().Return(file, SessionId(2), *lease, 0, 0).error().code, ENOENT);
@@ -215,7 +262,7 @@ TEST_F(DirectAccessTest, WhatIsHeldIsNamedBySession) {
 
 TEST_F(DirectAccessTest, L11_PinnedBlocksOutliveTheirFile) {
   const Ino file = FileOf(4);
-  const auto pin = direct().Pin(file, Client(1), {.offset = 0, .length = 4 * kBlock});
+  const auto pin = direct().Pin(op(), file, Client(1), {.offset = 0, .length = 4 * kBlock});
   ASSERT_TRUE(pin);
   const uint64_t place = PlaceOf(file, 0);
   BreakAttempt attempt("truncate");
@@ -235,7 +282,7 @@ TEST_F(DirectAccessTest, L11_PinnedBlocksOutliveTheirFile) {
 TEST_F(DirectAccessTest, PagesTellWhoHasThem) {
   const Ino file = FileOf(4);
   EXPECT_TRUE(direct().Pages(file, 0, 0)->empty());
-  const auto pin = direct().Pin(file, Client(1), {.offset = kBlock, .length = 2 * kBlock});
+  const auto pin = direct().Pin(op(), file, Client(1), {.offset = kBlock, .length = 2 * kBlock});
   ASSERT_TRUE(pin);
   const auto pages = direct().Pages(file, 0, 0);
   ASSERT_TRUE(pages);
@@ -248,7 +295,7 @@ TEST_F(DirectAccessTest, PagesTellWhoHasThem) {
 
 TEST_F(DirectAccessTest, UnmountLeavesOpenSessionsBehind) {
   const Ino file = FileOf(4);
-  ASSERT_TRUE(direct().Pin(file, Client(1), {.offset = 0, .length = kBlock}));
+  ASSERT_TRUE(direct().Pin(op(), file, Client(1), {.offset = 0, .length = kBlock}));
   ASSERT_TRUE(Lease(file, 2, 0, kBlock, false));
   mounted().Remount();
   EXPECT_EQ(ReadAll(file), Pattern(4 * kBlock));

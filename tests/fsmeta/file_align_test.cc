@@ -128,7 +128,7 @@ TEST_F(FileAlignTest, C1_WithoutRoomBlocksStayAndTheLeaseIsGranted) {
 TEST_F(FileAlignTest, L7_MovingWaitsForPins) {
   const Ino file = Misplaced(4);
   const uint64_t place = PlaceOf(file, 0);
-  const auto pin = direct().Pin(file, Client(2), {.offset = kBlock, .length = kBlock});
+  const auto pin = direct().Pin(op(), file, Client(2), {.offset = kBlock, .length = kBlock});
   ASSERT_TRUE(pin);
   BreakAttempt attempt("lease");
   OpContext patient;
@@ -146,7 +146,7 @@ TEST_F(FileAlignTest, L7_MovingWaitsForPins) {
 TEST_F(FileAlignTest, L11_BusyBlocksThatMovedAreNobodyElses) {
   const Ino file = Misplaced(4);
   const uint64_t place = PlaceOf(file, 0);
-  const auto pin = direct().Pin(file, Client(2), {.offset = kBlock, .length = kBlock});
+  const auto pin = direct().Pin(op(), file, Client(2), {.offset = kBlock, .length = kBlock});
   ASSERT_TRUE(pin);
   BreakAttempt attempt("lease");
   attempt.OverridePolicy(daxcore::BusyPolicy::kQuarantine, std::chrono::milliseconds(0));

@@ -48,6 +48,7 @@ check "lease shows the layout" wait_until 50 grep --quiet "written" "$scratch/le
 check "a recalled lease is given back" fallocate --punch-hole --offset 0 --length 4096 "$mnt/file"
 wait "$leaser" || fail "lease ended with $?"
 check "and says so" grep --quiet "recalled: given back" "$scratch/lease.out"
+check "a pin for stores" timeout 20 holdfast pin --write --for 0.1 "$mnt/file"
 holdfast pin --long-term "$mnt/file" --offset 4096 >"$scratch/pin.out" &
 pinner=$!
 check "a long-term pin" wait_until 50 grep --quiet "holds pin" "$scratch/pin.out"
@@ -68,6 +69,7 @@ unmount_region
 echo "-- on a mount that is read-only"
 mount_region -o ro
 for wish in "lease" "lease --exclusive" "pin" "pin --long-term"; do
+  rm -f "$scratch/out"
   # shellcheck disable=SC2086 # options
   holdfast $wish "$mnt/file" >"$scratch/out" 2>&1 &
   client=$!

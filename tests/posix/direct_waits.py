@@ -177,6 +177,23 @@ def ignored_recall():
     file.close()
 
 
+def stores():
+    """L7: what a device stores to through a pin is not shared before the pin ends."""
+    file = new_file(8)
+    region = map_region(REGION, 0, os.path.getsize(REGION))
+    pin = file.pin(0, BLOCK, PIN_WRITE)
+    place = file.layout(0, BLOCK)[0][1]
+    child = start("holdfast", "reflink", PATH, f"{MOUNT}/clone")
+    check("L7: the reflink waits", waits(child, "ioctl"))
+    region[place:place + 6] = b"stored"
+    time.sleep(0.2)
+    check("L7: as long as the pin is there", child.poll() is None)
+    file.unpin(pin)
+    check("L7: then it is done", child.wait(20) == 0)
+    check("L7: with all that was stored",
+          open(f"{MOUNT}/clone", "rb").read() == b"stored" + PATTERN[6:8 * BLOCK])
+
+
 def unread_events():
     """A client that never reads its events costs a bounded queue."""
     file = new_file(4)

@@ -22,7 +22,7 @@ steps() {
 
 make_region 32M
 steps busy_policy=wait page_by_page interrupted killed_client inherited_descriptor unlinked closed \
-  conflicting_leases writes unread_events
+  conflicting_leases writes stores unread_events
 steps busy_policy=wait many_waiters
 steps busy_policy=wait,transport=fuse many_waiters page_by_page
 steps busy_policy=wait,break_time=1 ignored_recall

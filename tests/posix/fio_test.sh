@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # fio with verification: buffered and direct, sequential and random, mapped; both data modes.
-# ctest: timeout=600
+# ctest: timeout=600 slow
 . "$(dirname "$0")/lib.sh"
 
 verify() { # NAME OPTION...

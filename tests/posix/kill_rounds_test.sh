@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 of the daemon at random moments, 200 rounds: nothing completed is lost, what was interrupted
 # is whole or absent. KILL_ROUNDS (of each kind) and KILL_SEED make it longer or repeat it.
-# ctest: timeout=600
+# ctest: timeout=600 slow
 . "$(dirname "$0")/lib.sh"
 export PYTHONDONTWRITEBYTECODE=1
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Real programs on a real mount: cp, diff, tar, git, sqlite3, fio with verify; and the same after a
 # remount.
-# ctest: timeout=300 transports
+# ctest: timeout=300 slow transports
 . "$(dirname "$0")/lib.sh"
 
 make_region 512M

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # stress-ng's filesystem stressors with verification.
-# ctest: timeout=600 transports
+# ctest: timeout=600 slow transports
 . "$(dirname "$0")/lib.sh"
 command -v stress-ng >/dev/null || { echo "needs stress-ng" && exit 77; }
 

@@ -71,8 +71,9 @@ void holdfast_leave(holdfast_map* map);
 int holdfast_sync(holdfast_map* map, size_t at, size_t length);
 
 /* ---- Pins ---- */
-/* Keeps the blocks of a range of the file in place for DMA; `flags`: HOLDFAST_PIN_LONG_TERM needs a
- * lease over the range. Returns the pin's number through `pin`. */
+/* Keeps the blocks of a range of the file in place for DMA; `flags`: HOLDFAST_PIN_WRITE where the
+ * device stores to them, HOLDFAST_PIN_LONG_TERM (needs a lease over the range). Returns the pin's
+ * number through `pin`. */
 int holdfast_pin_range(holdfast_file* file, uint64_t offset, uint64_t length, uint32_t flags,
                        uint64_t* pin);
 int holdfast_unpin(holdfast_file* file, uint64_t pin);

@@ -110,8 +110,12 @@ struct holdfast_lease {
   uint32_t reserved;
 };
 
-/* A pin keeps pages from being freed or moved while a device or another process may touch them. */
+/* A pin keeps pages from being freed or moved while a device or another process may touch them. A
+ * device may store to them only if the pin says WRITE: its range then gets blocks of its own, as
+ * for a write lease (the file must be open for writing), and until it ends nothing shares them: a
+ * reflink of the range waits, and is EBUSY after the mount's busy_timeout. */
 #define HOLDFAST_PIN_LONG_TERM 1u
+#define HOLDFAST_PIN_WRITE 2u
 struct holdfast_pin {
   uint32_t size;
   uint32_t flags; /* HOLDFAST_PIN_* */
