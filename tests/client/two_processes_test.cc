@@ -51,7 +51,8 @@ class TwoProcessesTest : public tests::MountedRegion {
   bool OthersRead(const std::string& bytes, int flags = 0) {
     return Join(Start([&] {
       const int fd = open(path("file").c_str(), O_RDONLY | flags);
-      auto* const seen = static_cast<char*>(std::aligned_alloc(kBlock, bytes.size()));
+      const size_t room = (bytes.size() + kBlock - 1) / kBlock * kBlock;
+      auto* const seen = static_cast<char*>(std::aligned_alloc(kBlock, room));
       if (pread(fd, seen, bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return false;
       return std::memcmp(seen, bytes.data(), bytes.size()) == 0;
     }));
