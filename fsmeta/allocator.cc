@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_format.h"
 #include "daxcore/media_failure.h"
+#include "fsmeta/allocation_fault.h"
 
 namespace holdfast::fsmeta {
 
@@ -17,6 +18,7 @@ GroupBitmap Allocator::BitmapOf(BlockRun run) const {
 }
 
 Result<BlockRun> Allocator::TakeRun(BlockCount want, Pfn goal, AllocFor purpose, bool exact) {
+  if (AllocationFails(AllocationKind::kBlocks)) return Fail(ENOSPC);
   const BlockCount keep_back(purpose == AllocFor::kRemoval ? 0
                                                            : medium_.superblock().reserve_blocks);
   for (;;) {

@@ -156,11 +156,12 @@ class FileData {
   Result<void> Shrink(const OpContext& op, LiveInode& inode, uint64_t old_size, uint64_t size,
                       bool kill_suid_sgid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);
   /// The file ends at `size` now: `also` and as much of the dropping as fits go into the first
-  /// transaction, the rest into a chain of more.
-  Result<void> CutAt(LiveInode& inode, uint64_t size, BrokenLayout* broken,
+  /// transaction; false: the rest is left for DropPastEnd, or for whoever finds the file next. An
+  /// error before that transaction's commit changes nothing.
+  Result<bool> CutAt(LiveInode& inode, uint64_t size, BrokenLayout* broken,
                      absl::FunctionRef<Result<void>(FileEdit&)> also)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io, inode.layout.layout_lock());
-  /// That chain: drops every block past the end of the file.
+  /// Drops every block past the end of the file, in a chain of transactions.
   Result<void> DropPastEnd(LiveInode& inode, BrokenLayout* broken)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io, inode.layout.layout_lock());
   Result<void> FinishTruncateLocked(LiveInode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.io);

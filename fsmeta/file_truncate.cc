@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changing the size, and the chain of transactions that drops what lies past the end.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "fsmeta/file_data.h"
@@ -36,11 +38,19 @@ Result<void> FileData::Shrink(const OpContext& op, LiveInode& inode, uint64_t ol
   const FileRange cut{size < old_size ? FileBlockOf(size) : FileBlockCeil(size), kFileEnd};
   absl::MutexLock layout(&inode.layout.layout_lock());
   HOLDFAST_ASSIGN(BrokenLayout broken, Break(op, inode, cut));
-  return CutAt(inode, size, &broken,
-               [&](FileEdit& edit) -> Result<void> { return edit.StampModified(kill_suid_sgid); });
+  HOLDFAST_ASSIGN(const bool done, CutAt(inode, size, &broken, [&](FileEdit& edit) -> Result<void> {
+                    return edit.StampModified(kill_suid_sgid);
+                  }));
+  if (done) return {};
+  auto dropped = DropPastEnd(inode, &broken);
+  if (dropped || volume_.medium().is_shut_down()) return dropped;
+  // The file has its new size, so this was no failure.
+  spdlog::warn("inode {}: blocks past its end are freed at its next change or the next mount: {}",
+               inode.ino.value(), dropped.error().Text());
+  return {};
 }
 
-Result<void> FileData::CutAt(LiveInode& inode, uint64_t size, BrokenLayout* broken,
+Result<bool> FileData::CutAt(LiveInode& inode, uint64_t size, BrokenLayout* broken,
                              absl::FunctionRef<Result<void>(FileEdit&)> also) {
   bool done = false;
   std::optional<FileTail> tail;
@@ -52,14 +62,14 @@ Result<void> FileData::CutAt(LiveInode& inode, uint64_t size, BrokenLayout* brok
     return done ? Result<void>() : edit.BeginTruncation();
   });
   Settle(inode, *broken, cut_off.has_value());
-  if (!cut_off) return cut_off;
+  HOLDFAST_TRY(std::move(cut_off));
   // Nobody sees these bytes any more, but a client that maps the block would.
   if (tail && tail->ours) {
     HOLDFAST_TRY(store_.Zero(tail->offset, tail->length));
     // Another thread that makes the file longer finds zeroes and takes them for durable ones.
     store_.Drain();
   }
-  return done ? Result<void>() : DropPastEnd(inode, broken);
+  return done;
 }
 
 Result<void> FileData::DropPastEnd(LiveInode& inode, BrokenLayout* broken) {
@@ -103,7 +113,9 @@ Result<void> FileData::ReleaseAll(LiveInode& inode) {
   }
   absl::MutexLock layout(&inode.layout.layout_lock());
   HOLDFAST_ASSIGN(BrokenLayout broken, BreakAtOnce(inode, kWholeFile));
-  return CutAt(inode, 0, &broken, [](FileEdit&) { return Result<void>(); });
+  HOLDFAST_ASSIGN(const bool done,
+                  CutAt(inode, 0, &broken, [](FileEdit&) { return Result<void>(); }));
+  return done ? Result<void>() : DropPastEnd(inode, &broken);
 }
 
 }  // namespace holdfast::fsmeta

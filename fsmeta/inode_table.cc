@@ -152,35 +152,38 @@ Result<uint64_t> InodeTable::ChooseCluster(Transaction& tx, Ino parent, Clusters
   if (const auto cluster = choose(false)) return *cluster;
   HOLDFAST_TRY(room_.KnowMore(kLearnPerAllocation, read));
   if (const auto cluster = choose(false)) return *cluster;
-  auto grown = Grow(tx, parent, full);
-  if (grown || grown.error().code != ENOSPC) return grown;
+  HOLDFAST_ASSIGN(const std::optional<uint64_t> grown, Grow(tx, parent, full));
+  if (grown) return *grown;
   // The filesystem is full: any free slot there is will do.
   for (bool more = true; more;) {
     HOLDFAST_ASSIGN(more, room_.KnowMore(kLearnPerStep, read));
   }
   if (const auto cluster = choose(true)) return *cluster;
-  return grown;
+  return Fail(ENOSPC);
 }
 
-// Adds a cluster for the parent's stream. ENOSPC changes nothing.
-Result<uint64_t> InodeTable::Grow(Transaction& tx, Ino parent, Clusters full) {
+// Adds a cluster for the parent's stream; nothing if there is no space, and then nothing was
+// changed. Any error, ENOSPC too, leaves the transaction half changed.
+Result<std::optional<uint64_t>> InodeTable::Grow(Transaction& tx, Ino parent, Clusters full) {
   HOLDFAST_TRY(tx.Lock({ResourceClass::kInodeFile}));
   const uint32_t stream = StreamOf(parent);
   if (const auto cluster = room_.Choose(stream, ClusterOf(parent), full, false)) {
-    return *cluster;  // somebody grew the file while this waited for the lock
+    return cluster;  // somebody grew the file while this waited for the lock
   }
   HOLDFAST_ASSIGN(const SpaceTotals space, extents_.tools().allocator.Totals());
-  if (ClustersIn(space.available) == 0) return Fail(ENOSPC);
+  if (ClustersIn(space.available) == 0) return std::nullopt;
   HOLDFAST_ASSIGN(const uint64_t cluster, map_.End(tx));
   HOLDFAST_TRY(tx.Lock({ResourceClass::kInodeCluster, cluster}));
-  HOLDFAST_ASSIGN(const ClusterBlocks blocks, AllocateCluster(tx, cluster));
-  HOLDFAST_TRY(map_.Grow(tx, blocks));
-  WriteCluster(tx, cluster, blocks);
+  auto blocks = AllocateCluster(tx, cluster);
+  if (!blocks && blocks.error().code == ENOSPC) return std::nullopt;
+  if (!blocks) return Pass(std::move(blocks));
+  HOLDFAST_TRY(map_.Grow(tx, *blocks));
+  WriteCluster(tx, cluster, *blocks);
   tx.OnCommit([this, cluster, stream] { room_.AddEmpty(cluster, stream); });
   return cluster;
 }
 
-// In one piece after the last cluster, or anywhere, or in pieces.
+// In one piece after the last cluster, or anywhere, or in pieces. ENOSPC changes nothing.
 Result<ClusterBlocks> InodeTable::AllocateCluster(Transaction& tx, uint64_t cluster) {
   constexpr BlockCount kWant{kClusterBlocks};
   Allocator& allocator = extents_.tools().allocator;

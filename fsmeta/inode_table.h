@@ -23,7 +23,7 @@ namespace holdfast::fsmeta {
 /// Clusters never shrink. The inode file's own slot (inode 2) is in the first cluster, whose place
 /// is in the superblock; all other clusters are found through its extents.
 ///
-/// Whatever fails in a transaction with anything but ENOSPC obliges the caller to abort it.
+/// Whatever fails in a transaction obliges the caller to abort it.
 class InodeTable {
  public:
   /// `medium` and `extents` outlive the table. Reads nothing.
@@ -64,7 +64,7 @@ class InodeTable {
   Result<InodeCluster*> EditHead(Transaction& tx, uint64_t cluster);
 
   Result<uint64_t> ChooseCluster(Transaction& tx, Ino parent, Clusters full);
-  Result<uint64_t> Grow(Transaction& tx, Ino parent, Clusters full);
+  Result<std::optional<uint64_t>> Grow(Transaction& tx, Ino parent, Clusters full);
   Result<ClusterBlocks> AllocateCluster(Transaction& tx, uint64_t cluster);
   void WriteCluster(Transaction& tx, uint64_t cluster, const ClusterBlocks& blocks);
   Result<std::optional<Ino>> TakeSlot(Transaction& tx, uint64_t cluster);

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_format.h"
 #include "daxcore/media_failure.h"
+#include "fsmeta/allocation_fault.h"
 #include "fsmeta/data_store.h"
 #include "fsmeta/seeded_bug.h"
 
@@ -76,6 +77,7 @@ Result<void*> Transaction::Edit(const ObjectId& id) {
     return found->second.bytes.get();
   }
   HOLDFAST_ASSIGN(const void* original, medium_.Load(id));
+  if (AllocationFails(AllocationKind::kMemory)) return Fail(ENOMEM);
   Copy copy{id, std::make_unique_for_overwrite<std::byte[]>(id.size), /*created=*/false};
   std::memcpy(copy.bytes.get(), original, id.size);
   copy.id.owner = static_cast<const ObjectHeader*>(original)->owner;
@@ -90,6 +92,7 @@ Result<std::byte*> Transaction::EditData(Pfn pfn) {
     return Fail(EUCLEAN,
                 absl::StrFormat("block %d cannot be file data; run fsck.holdfast", pfn.value()));
   }
+  if (AllocationFails(AllocationKind::kMemory)) return Fail(ENOMEM);
   Copy copy{{ObjectType{}, offset, kBlockSize, 0},
             std::make_unique_for_overwrite<std::byte[]>(kBlockSize),
             /*created=*/false,

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tests/crash/place_name.h"
+#include "tests/crash/prepared_image.h"
 
 namespace holdfast::tests {
 
@@ -27,13 +28,6 @@ TreeState MustRead(MountedFilesystem& fs) {
   auto tree = ReadTree(fs.fs());
   if (!tree) GiveUp("cannot read the tree: " + tree.error().Text());
   return *std::move(tree);
-}
-
-ByteRange JournalOf(std::span<const std::byte> image) {
-  const auto& s = *reinterpret_cast<const fsmeta::Superblock*>(image.data());
-  const uint64_t blocks = uint64_t{s.lane_count} * s.lane_blocks;
-  return {s.journal_start << daxcore::kBlockShift, (s.journal_start + blocks)
-                                                       << daxcore::kBlockShift};
 }
 
 }  // namespace
@@ -75,44 +69,9 @@ struct Enumerator::Cut {
   bool completed;  // the operation has returned
 };
 
-// The image after the first `drains` drains of an operation; what is in flight then is lost.
-static std::vector<std::byte> Interrupt(std::vector<std::byte> image, const Operation& operation,
-                                        uint64_t drains, const fsmeta::MountOptions& options) {
-  GuardedRecorder guarded(image.size());
-  Recorder& recorder = guarded.log();
-  auto region = guarded.MakeRegion();
-  recorder.Pause();
-  region->persist().CopyNt(region->Target(0), image.data(), image.size());
-  MountedFilesystem fs(std::move(region), options);
-  image.assign(guarded.bytes().begin(), guarded.bytes().end());
-  recorder.Resume();
-  static_cast<void>(operation.run(fs));
-  recorder.Pause();
-  InFlight in_flight(JournalOf(image));
-  for (const RecordedEvent& event : recorder.Events()) {
-    if (event.kind != PersistEvent::kDrain) {
-      in_flight.Add(recorder, event);
-      continue;
-    }
-    if (drains-- == 0) return image;
-    for (const StoreUnit& unit : in_flight.Drain()) {
-      std::ranges::copy(unit.bytes, image.begin() + static_cast<ptrdiff_t>(unit.offset));
-    }
-  }
-  GiveUp(operation.name + " makes fewer drains than it is to be interrupted after");
-}
-
 const std::vector<std::byte>& Enumerator::PreparedImage(const Preparation& preparation) {
   auto& image = prepared_[&preparation];
-  if (image.empty()) {
-    MountedFilesystem fs(preparation.bytes, preparation.mount, preparation.format);
-    preparation.run(fs);
-    image = fs.Image();
-    if (preparation.interrupted) {
-      image = Interrupt(std::move(image), *preparation.interrupted, preparation.drains,
-                        preparation.mount);
-    }
-  }
+  if (image.empty()) image = MakeImage(preparation);
   return image;
 }
 

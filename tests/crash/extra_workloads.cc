@@ -133,13 +133,16 @@ void AddRanges(List& list) {
 }
 
 void AddNames(List& list) {
-  list.Add("temporary file given a name", [](Fs& fs) -> Result<void> {
-    HOLDFAST_ASSIGN(const auto made, fs.fs().MakeTemporary(fs.op(), Ino(fsmeta::kInoRoot), 0600));
-    HOLDFAST_ASSIGN(const auto linked,
-                    fs.fs().Link(fs.op(), made.ino, Ino(fsmeta::kInoRoot), "named"));
-    fs.fs().Forget(linked.ino, 2);
-    return {};
-  });
+  list.Add(
+      "temporary file given a name",
+      [](Fs& fs) -> Result<void> {
+        HOLDFAST_ASSIGN(const auto made,
+                        fs.fs().MakeTemporary(fs.op(), Ino(fsmeta::kInoRoot), 0600));
+        const auto linked = fs.fs().Link(fs.op(), made.ino, Ino(fsmeta::kInoRoot), "named");
+        fs.fs().Forget(made.ino, linked ? 2 : 1);
+        return linked ? Result<void>() : daxcore::Fail(linked.error().code);
+      },
+      Atomicity::kInSteps);
   list.Add("temporary file dropped", [](Fs& fs) -> Result<void> {
     HOLDFAST_ASSIGN(const auto made, fs.fs().MakeTemporary(fs.op(), Ino(fsmeta::kInoRoot), 0600));
     fs.fs().Forget(made.ino, 1);

@@ -137,22 +137,48 @@ uint64_t CutWord(uint64_t word, size_t i, size_t size) {
   return 8 * i >= size ? 0 : word & ((uint64_t{1} << (8 * (size - 8 * i))) - 1);
 }
 
-bool IsBetween(const TreeEntry& found, const TreeEntry& before, const TreeEntry& after) {
-  if (found.attributes != before.attributes && found.attributes != after.attributes) return false;
-  for (size_t i = 0; 8 * i < found.data.size(); ++i) {
-    const uint64_t word = WordAt(found.data, i);
-    if (word != CutWord(WordAt(before.data, i), i, found.data.size()) &&
-        word != CutWord(WordAt(after.data, i), i, found.data.size())) {
+// Is each aligned 8 bytes of `found` that of either?
+bool IsMixed(const std::string& found, const std::string& before, const std::string& after) {
+  for (size_t i = 0; 8 * i < found.size(); ++i) {
+    const uint64_t word = WordAt(found, i);
+    if (word != CutWord(WordAt(before, i), i, found.size()) &&
+        word != CutWord(WordAt(after, i), i, found.size())) {
       return false;
     }
   }
   return true;
 }
 
+bool IsBetween(const TreeEntry& found, const TreeEntry& before, const TreeEntry& after) {
+  return (found.attributes == before.attributes || found.attributes == after.attributes) &&
+         IsMixed(found.data, before.data, after.data);
+}
+
+bool IsPartial(const TreeEntry& found, const TreeEntry& before, const TreeEntry& after) {
+  if (found == before || found == after) return true;
+  const auto [least, most] = std::minmax({before.data.size(), after.data.size()});
+  return found.data.size() >= least && found.data.size() <= most &&
+         IsMixed(found.data, before.data, after.data);
+}
+
+// Does `fits` say yes of every name, and has each tree the same ones?
+template <typename Fits>
+bool EachFits(const TreeState& found, const TreeState& before, const TreeState& after, Fits fits) {
+  if (found.size() != before.size() || found.size() != after.size()) return false;
+  return std::ranges::all_of(found, [&](const auto& item) {
+    const auto old = before.find(item.first), changed = after.find(item.first);
+    return old != before.end() && changed != after.end() &&
+           fits(item.second, old->second, changed->second);
+  });
+}
+
 std::string Describe(const TreeEntry& entry) {
-  if (entry.data.empty()) return entry.attributes;
-  return absl::StrFormat("%s data %016x", entry.attributes,
-                         XXH3_64bits(entry.data.data(), entry.data.size()));
+  constexpr size_t kMost = 300;  // layouts of fragmented files are long
+  std::string text = entry.attributes.substr(0, kMost);
+  if (entry.attributes.size() > kMost) text += "...";
+  if (entry.data.empty()) return text;
+  absl::StrAppendFormat(&text, " data %016x", XXH3_64bits(entry.data.data(), entry.data.size()));
+  return text;
 }
 
 std::string DataDifference(const std::string& left, const std::string& right) {
@@ -198,12 +224,17 @@ Result<void> RemoveTree(Filesystem& fs) {
 }
 
 bool IsBetween(const TreeState& found, const TreeState& before, const TreeState& after) {
-  if (found.size() != before.size() || found.size() != after.size()) return false;
-  return std::ranges::all_of(found, [&](const auto& item) {
-    const auto old = before.find(item.first), changed = after.find(item.first);
-    return old != before.end() && changed != after.end() &&
-           IsBetween(item.second, old->second, changed->second);
-  });
+  return EachFits(found, before, after,
+                  [](const TreeEntry& f, const TreeEntry& b, const TreeEntry& a) {
+                    return IsBetween(f, b, a);
+                  });
+}
+
+bool IsPartial(const TreeState& found, const TreeState& before, const TreeState& after) {
+  return EachFits(found, before, after,
+                  [](const TreeEntry& f, const TreeEntry& b, const TreeEntry& a) {
+                    return IsPartial(f, b, a);
+                  });
 }
 
 std::string Differences(std::string_view left_name, const TreeState& left,

@@ -34,6 +34,10 @@ daxcore::Result<void> RemoveTree(fsmeta::Filesystem& fs);
 /// names; each with the attributes of either; in files, each aligned 8 bytes those of either.
 bool IsBetween(const TreeState& found, const TreeState& before, const TreeState& after);
 
+/// Is `found` what a write that ends early may leave? The same names; each is that of either, or a
+/// file of a size in between, each aligned 8 bytes of it those of either.
+bool IsPartial(const TreeState& found, const TreeState& before, const TreeState& after);
+
 /// Where two trees differ, a line for each path, at most `most`.
 std::string Differences(std::string_view left_name, const TreeState& left,
                         std::string_view right_name, const TreeState& right, size_t most = 8);

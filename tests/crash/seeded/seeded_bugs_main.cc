@@ -13,12 +13,6 @@
 #include "tests/crash/seeded/bug_names.h"
 #include "tests/crash/suites.h"
 
-namespace holdfast::fsmeta {
-
-SeededBug seeded_bug = SeededBug::kNone;
-
-}  // namespace holdfast::fsmeta
-
 namespace holdfast::tests {
 namespace {
 
