@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # kill_rounds.py REGION MOUNT LOG ROUNDS MODE TRANSPORT [SEED]
-# Kills the daemon at random moments under random operations, again and again: after each mount every
-# completed operation is there, the interrupted one is whole or absent, and fsck finds nothing. With
-# MODE cow that goes for writes too; with inplace they may be half done.
+# Kills the daemon at random moments under random operations, again and again, and sometimes ends it
+# with SIGTERM: after each mount every completed operation is there, the interrupted one is whole or
+# absent, and fsck finds nothing. With MODE cow that goes for writes too; with inplace they may be half
+# done.
 import ctypes
 import os
 import random
@@ -18,6 +19,7 @@ import tree_model
 LIBC = ctypes.CDLL(None, use_errno=True)
 DETACH = 2
 WORKERS = 3
+WAYS = {3: "kill while it ends", 5: "end", 7: "kill while it mounts"}  # of each ten rounds
 
 
 def fail(text):
@@ -121,10 +123,14 @@ def one_round(mount, workers, chance, way):
         thread.start()
     time.sleep(chance.uniform(0, 0.1))
     killed.set()
-    if way == "kill while it ends":
+    if way != "kill":
         mount.end(signal.SIGTERM)
+    if way == "kill while it ends":
         time.sleep(chance.uniform(0, 0.02))
-    mount.end(signal.SIGKILL)
+    if way != "end":
+        mount.end(signal.SIGKILL)
+    elif mount.daemon.wait() != 0:
+        fail(f"SIGTERM under load ended holdfastd with {mount.daemon.returncode}")
     for thread in threads:
         thread.join()
     for worker in workers:
@@ -164,9 +170,7 @@ def main():
             mount.end(signal.SIGKILL)
             mount.take_away()
             for number in range(rounds):
-                way = "kill"
-                if number % 5 == 4:
-                    way = "kill while it mounts" if number % 2 else "kill while it ends"
+                way = WAYS.get(number % 10, "kill")
                 log.write(f"round {number}: {way}\n")
                 one_round(mount, workers, chance, way)
                 mount.take_away()

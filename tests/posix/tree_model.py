@@ -411,5 +411,6 @@ class Tree:
         self.kept = []
 
 
-# What a call on a mount answers whose daemon has died.
-DEAD = (errno.ENOTCONN, errno.ECONNABORTED, errno.ECANCELED, errno.EIO, errno.ENODEV)
+# What a call on a mount answers whose daemon has died, or that is not there any more.
+DEAD = (errno.ENOTCONN, errno.ECONNABORTED, errno.ECANCELED, errno.EIO, errno.ENODEV, errno.ENOENT,
+        errno.EINTR)
