@@ -27,13 +27,17 @@ Result<void> CheckSizeMayChange(const Call& call) {
   return Fail(EOPNOTSUPP);
 }
 
+// Where in the destination a reflink ends, of a source of so many bytes.
+uint64_t EndOf(const holdfast_reflink& link, uint64_t source_size) {
+  const uint64_t rest = source_size - std::min(source_size, link.source_offset);
+  return link.destination_offset + (link.length != 0 ? link.length : rest);
+}
+
 Result<void> CheckSizeMayChange(const Call& call, const holdfast_reflink& link, Ino source) {
   if (!call.service().features().writeback_cache) return {};
   HOLDFAST_ASSIGN(const auto from, call.filesystem().GetAttributes(source));
   HOLDFAST_ASSIGN(const auto to, call.filesystem().GetAttributes(call.ino()));
-  const uint64_t length =
-      link.length != 0 ? link.length : from.size - std::min(from.size, link.source_offset);
-  if (link.destination_offset + length <= to.size) return {};
+  if (EndOf(link, from.size) <= to.size) return {};
   return Fail(EOPNOTSUPP);
 }
 
@@ -46,7 +50,7 @@ Result<FileChanged> ChangeRange(Call& call, Handle handle, const holdfast_range&
   if (kMode != FALLOC_FL_UNSHARE_RANGE) HOLDFAST_TRY(CheckSizeMayChange(call));
   HOLDFAST_TRY(call.filesystem().Allocate(call.context(handle), call.ino(), kMode, range.offset,
                                           range.length));
-  return FileChanged{call.ino()};
+  return FileChanged{call.ino(), kMode == FALLOC_FL_INSERT_RANGE};
 }
 
 template <int kMode>
@@ -85,7 +89,9 @@ Result<FileChanged> Reflink(Call& call, Handle handle, const holdfast_reflink& l
   HOLDFAST_TRY(CheckSizeMayChange(call, link, *source));
   HOLDFAST_TRY(call.filesystem().Reflink(call.context(handle), *source, link.source_offset,
                                          call.ino(), link.destination_offset, link.length));
-  return FileChanged{call.ino()};
+  const auto from = call.filesystem().GetAttributes(*source);
+  const auto to = call.filesystem().GetAttributes(call.ino());
+  return FileChanged{call.ino(), from && to && EndOf(link, from->size) == to->size};
 }
 
 void OnReflink(const IoctlRequest& ioctl) {

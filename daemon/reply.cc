@@ -149,8 +149,9 @@ void Reply(Service& /*service*/, fuse_req_t request, const IoctlAnswer& answer) 
 }
 
 void Reply(Service& service, fuse_req_t request, const FileChanged& changed) {
-  service.notifiers().RunOrPost([&service, request, ino = changed.ino] {
-    service.InvalidateInKernel(ino);
+  service.notifiers().RunOrPost([&service, request, changed] {
+    if (changed.has_new_end) service.ShowNewEnd(changed.ino);
+    service.InvalidateInKernel(changed.ino);
     fuse_reply_ioctl(request, 0, nullptr, 0);
   });
 }

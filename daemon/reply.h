@@ -71,6 +71,7 @@ struct IoctlAnswer {
 /// An ioctl changed a file in ways that the kernel does not know of.
 struct FileChanged {
   Ino ino;
+  bool has_new_end = false;  ///< it may have become longer, and its last byte is the ioctl's
 };
 /// Directory entries, with the inodes that each got a lookup by this.
 struct Listing {

@@ -58,7 +58,17 @@ class Service {
     if (invalidate_file_) invalidate_file_(ino);
   }
 
-  /// The same, soon, from any thread.
+  /// How bytes are put in the pages that the kernel keeps of a file; the session sets it as well.
+  using StoreInKernel = std::function<void(daxcore::Ino, uint64_t offset, std::byte)>;
+  void set_store_in_kernel(StoreInKernel fn) { store_in_kernel_ = std::move(fn); }
+  /// Makes the kernel know that a file became longer without it. Until it asks for attributes again
+  /// it would go on to append where the file ended before, over what is there now, and to copy and
+  /// map nothing past that; only a byte stored in its pages raises the size it goes by. Nothing but
+  /// attributes it asked for makes it smaller. Only on a notifier's thread, and only for the
+  /// operation that wrote the last byte: a store to it through a mapping meanwhile may be lost.
+  void ShowNewEnd(daxcore::Ino ino) const;
+
+  /// InvalidateInKernel, soon, from any thread.
   void InvalidateSoon(daxcore::Ino ino) {
     notifiers_.Post([this, ino] { InvalidateInKernel(ino); });
   }
@@ -102,6 +112,7 @@ class Service {
   HandleTable handles_;
   Snapshots snapshots_;
   InvalidateFile invalidate_file_;
+  StoreInKernel store_in_kernel_;
   WorkerPool notifiers_{kNotifierThreads};
   WorkerPool workers_{kRerunThreads};
   ParkingLot parking_lot_{workers_};

@@ -92,6 +92,15 @@ Result<std::unique_ptr<Session>> Session::Create(Service& service, FileDescripto
     // ENOENT: the kernel keeps nothing of it.
     fuse_lowlevel_notify_inval_inode(fuse, ino.value(), 0, 0);
   });
+  service.set_store_in_kernel(
+      [fuse = session->session_](daxcore::Ino ino, uint64_t offset, std::byte byte) {
+        fuse_bufvec buffer{};
+        buffer.count = 1;
+        buffer.buf[0].size = 1;
+        buffer.buf[0].mem = &byte;
+        fuse_lowlevel_notify_store(fuse, ino.value(), static_cast<off_t>(offset), &buffer,
+                                   FUSE_BUF_NO_SPLICE);
+      });
   session->loop_ = std::make_unique<DeviceLoop>(session->session_, ThreadCount(service.options()));
   return session;
 }

@@ -43,6 +43,12 @@ Result<void> MountFile::Control(unsigned long request, void* argument, const cha
   return FailOnFile(errno, what, path_);
 }
 
+Result<void> MountFile::Change(unsigned long request, void* argument, const char* what) const {
+  HOLDFAST_TRY(Control(request, argument, what));
+  HOLDFAST_TRY(Stat());
+  return {};
+}
+
 Result<struct stat> MountFile::Stat() const {
   struct stat file;
   if (fstat(fd_, &file) != 0) return FailOnFile(errno, "examine", path_);

@@ -22,6 +22,8 @@ class MountFile {
   /// Calls ioctl(2); `what` is the verb for errors ("collapse"). EOPNOTSUPP where the file is not
   /// on a Holdfast mount.
   daxcore::Result<void> Control(unsigned long request, void* argument, const char* what) const;
+  /// The same for what changes the file: the kernel knows its new size afterwards.
+  daxcore::Result<void> Change(unsigned long request, void* argument, const char* what) const;
   daxcore::Result<struct stat> Stat() const;
 
   int fd() const { return fd_; }

@@ -76,7 +76,7 @@ Result<void> Control(const MountFile& file, const RangeCommand& command,
     if (range.offset >= size) return {};  // nothing there to be shared
     range.length = size - range.offset;
   }
-  return file.Control(command.request, &range, command.name);
+  return file.Change(command.request, &range, command.name);
 }
 
 }  // namespace

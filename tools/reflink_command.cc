@@ -64,7 +64,7 @@ Result<void> ShareBlocks(const ReflinkOptions& options, const MountFile& source,
   reflink.source_offset = options.offset;
   reflink.length = options.length;
   reflink.destination_offset = options.destination_offset;
-  return destination.Control(HOLDFAST_IOC_REFLINK, &reflink, "reflink to");
+  return destination.Change(HOLDFAST_IOC_REFLINK, &reflink, "reflink to");
 }
 
 // A whole file replaces what was there: blocks are shared first, so that a failure leaves the old

@@ -2,6 +2,7 @@
 // The ioctls over the protocol: every argument that no sane program sends, then those that work.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -83,6 +84,25 @@ TEST_F(IoctlOperationsTest, WhatTheKernelKeepsIsForgottenBeforeAndAfterAChange) 
   ASSERT_EQ(Ask(file_, HOLDFAST_IOC_COLLAPSE, Range(0, 4096)).error, 0);
   EXPECT_EQ(kernel().notifications(),
             (std::vector<int>{FUSE_NOTIFY_INVAL_INODE, FUSE_NOTIFY_INVAL_INODE}));
+}
+
+TEST_F(IoctlOperationsTest, TheKernelIsShownTheLastByteOfAFileThatGrew) {
+  const std::vector<int> grew{FUSE_NOTIFY_INVAL_INODE, FUSE_NOTIFY_STORE, FUSE_NOTIFY_INVAL_INODE};
+  ASSERT_EQ(Ask(file_, HOLDFAST_IOC_INSERT, Range(4096, 4096)).error, 0);
+  EXPECT_EQ(kernel().notifications(), grew);
+}
+
+TEST_F(IoctlOperationsTest, AReflinkBeforeTheEndShowsTheKernelNoByte) {
+  const OpenFile target = MakeFile("target", std::string(kBytes, 'y'));
+  auto link = Sized<holdfast_reflink>();
+  const auto share = Out<holdfast_share>(Ask(file_, HOLDFAST_IOC_SHARE, Sized<holdfast_share>()));
+  std::ranges::copy(share.token, link.token);
+  link.length = 4096;
+  ASSERT_EQ(Ask(target, HOLDFAST_IOC_REFLINK, link).error, 0);
+  EXPECT_EQ(std::ranges::count(kernel().notifications(), FUSE_NOTIFY_STORE), 0);
+  link.destination_offset = kBytes;
+  ASSERT_EQ(Ask(target, HOLDFAST_IOC_REFLINK, link).error, 0);
+  EXPECT_EQ(std::ranges::count(kernel().notifications(), FUSE_NOTIFY_STORE), 1);
 }
 
 TEST_F(IoctlOperationsTest, ReflinkNeedsATokenOfAnOpenSource) {

@@ -37,6 +37,10 @@ memory[0:4] = b"more"
 subprocess.run(["holdfast", "reflink", "mapped", "copy"], check=True)
 assert open("copy", "rb").read(4) == b"more", "a clone has what was in the mapping"
 PY
+for way in command ioctl; do
+  check "who has a file open appends, copies and maps at its new end after a reflink by $way" \
+    env PYTHONDONTWRITEBYTECODE=1 python3 "$(dirname "$0")/new_end.py" "$mnt" "$way"
+done
 unmount_region
 check_region
 

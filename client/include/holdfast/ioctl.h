@@ -22,7 +22,8 @@ extern "C" {
  * The file is open for writing (EBADF). COLLAPSE and INSERT: offset and length are multiples of
  * 4096 and lie inside the file (EINVAL); like FALLOC_FL_COLLAPSE_RANGE / INSERT_RANGE. UNSHARE:
  * after it no block of the range is shared (ENOSPC: nothing changed). All may wait for busy pages:
- * EINTR. */
+ * EINTR. After COLLAPSE call fstat(2): the kernel, which takes a smaller size from nothing but an
+ * answer to that, would let others append at the old end. */
 struct holdfast_range {
   uint32_t size;  /* sizeof(struct holdfast_range) */
   uint32_t flags; /* 0 */
