@@ -15,6 +15,7 @@ using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 using LayoutBreakTest = LayoutTest;
 
@@ -297,6 +298,13 @@ class BreakTwoTest : public LayoutTest {
                               BreakReason::kUnmap, attempt);
   }
 };
+
+TEST_F(BreakTwoTest, L7_SharingSparesNotEvenTheCallersLease) {
+  MustLease(*a_, Client(1), Blocks(0, 10), /*write=*/true);
+  BreakAttempt own("reflink", 1, SessionId(1));
+  EXPECT_FALSE(Reflink(*a_, *b_, own));
+  EXPECT_THAT(events_.lines, SizeIs(1)) << "it is asked to give the lease back";
+}
 
 TEST_F(BreakTwoTest, L8_OppositeReflinksBothEnd) {
   int woken_there = 0, woken_back = 0;

@@ -36,7 +36,9 @@ struct holdfast_range {
  * good until that descriptor is closed. REFLINK on the destination (open for writing) then shares
  * the source's blocks, atomically, or changes nothing. Offsets are multiples of 4096; the length is
  * one too, or ends at the source's end of file; 0 = up to there. EINVAL, ESTALE (unknown token),
- * EXDEV is found by the caller: both descriptors must be of one mount. */
+ * EXDEV is found by the caller: both descriptors must be of one mount. It waits for leases over
+ * what comes to be shared, the caller's own too: another thread of it answers the recall, or it
+ * gives them back before. */
 struct holdfast_share {
   uint32_t size;
   uint32_t flags;    /* 0 */
