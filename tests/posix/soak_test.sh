@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Random operations on files, in every way that programs reach them, against a model in memory, while
+# stress-ng does what it does beside them; on several kinds of mounts. SOAK_SECONDS (of all of it) and
+# SOAK_SEED are for longer runs and for repeating one: tools/soak.
+# ctest: timeout=1200 slow
+. "$(dirname "$0")/lib.sh"
+file_soak=$HOLDFAST_BIN_DIR/../tests/file_soak
+seconds=${SOAK_SECONDS:-180}
+RANDOM=${SOAK_SEED:=$((RANDOM + 1))}
+echo "SOAK_SEED=$SOAK_SEED"
+
+stressors=(access chmod copy-file dentry dir dup fallocate fcntl filename flock fpunch getdent hdd io
+  link lockofd mmap mknod open readahead rename seek symlink sync-file touch unlink utime xattr)
+
+# stress_until END SEED: one stressor after the other, in a random order.
+stress_until() {
+  local stressor status
+  RANDOM=$2
+  while ((SECONDS < $1)); do
+    stressor=${stressors[RANDOM % ${#stressors[@]}]}
+    status=0
+    stress-ng --temp-path "$mnt/stress" --"$stressor" 1 --timeout 3s --verify --no-rand-seed \
+      >"$scratch/stress.log" 2>&1 || status=$?
+    # 3: no resources, 4: not implemented here; anything else but 0 is a failure.
+    [[ $status == [034] ]] || { cat "$scratch/stress.log" >&2 && fail "stress-ng --$stressor ended with $status"; }
+    echo "$stressor" >>"$scratch/stressors"
+  done
+}
+
+# soak SECONDS OPTION...: on a new region, mounted so.
+soak() {
+  local end=$((SECONDS + $1)) seed=$RANDOM stress_seed=$RANDOM pids=() pid
+  echo "-- $* seed $seed"
+  shift
+  make_region 512M --force
+  mount_region -o "$*"
+  mkdir "$mnt/soaked" "$mnt/stress"
+  "$file_soak" "$mnt/soaked" --region "$region" --seconds "$((end - SECONDS))" --seed "$seed" &
+  pids+=($!)
+  if command -v stress-ng >/dev/null; then
+    stress_until "$end" "$stress_seed" &
+    pids+=($!)
+  fi
+  for pid in "${pids[@]}"; do
+    wait "$pid" || { kill "${pids[@]}" 2>/dev/null || true && fail "it ended with a difference"; }
+  done
+  unmount_region
+  check_region
+  mount_region
+  check "everything can be removed" rm -rf "$mnt/soaked" "$mnt/stress"
+  unmount_region
+  check_region
+}
+
+each=$(((seconds + 2) / 3))
+soak "$each" data=inplace
+soak "$each" data=cow,busy_policy=wait
+soak "$each" data=inplace,transport=fuse,threads=1
+sort "$scratch/stressors" 2>/dev/null | uniq --count
