@@ -93,13 +93,23 @@ Result<CheckReport> CheckFilesystem(std::span<const std::byte> media, std::strin
   return report;
 }
 
-// What is read from failed memory is zeroes, and damage.
 Result<CheckReport> CheckRegion(daxcore::Region& region) {
   HOLDFAST_ASSIGN(const auto failure, daxcore::MediaFailure::Watch(region));
-  auto report = CheckFilesystem({region.base(), region.size()}, region.path());
-  if (!report && failure->poisoned_loads() == 0) return report;
+  return CheckRegion(region, *failure);
+}
+
+// What is read from failed memory is zeroes, and damage.
+Result<CheckReport> CheckRegion(daxcore::Region& region, daxcore::MediaFailure& failure) {
+  const std::span<const std::byte> media(region.base(), region.size());
+  auto report = CheckFilesystem(media, region.path());
+  if (!report && failure.poisoned_loads() == 0) return report;
   if (!report) report = CheckReport();
-  for (const daxcore::ByteRange& bad : failure->BadRanges()) {
+  if (const auto superblock = ReadSuperblock(media, region.path())) {
+    // Of the lanes it reads no more than the records in them.
+    const uint64_t blocks = uint64_t{superblock->lane_count} * superblock->lane_blocks;
+    (void)failure.Probe(superblock->journal_start << kBlockShift, blocks << kBlockShift);
+  }
+  for (const daxcore::ByteRange& bad : failure.BadRanges()) {
     report->Error("memory", absl::StrCat("at offset ", bad.offset),
                   absl::StrCat(bad.length, " bytes have failed"));
   }

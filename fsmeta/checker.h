@@ -10,6 +10,10 @@
 #include "daxcore/result.h"
 #include "fsmeta/check_report.h"
 
+namespace holdfast::daxcore {
+class MediaFailure;
+}
+
 namespace holdfast::fsmeta {
 
 /// Checks the filesystem in `media`, the bytes of its region, as the next mount would find it (live
@@ -23,5 +27,7 @@ daxcore::Result<CheckReport> CheckFilesystem(std::span<const std::byte> media,
 /// The same for an open region whose memory may have failed: what the medium lists as bad, and what
 /// the check meets, are findings. ENFILE: too many regions are watched.
 daxcore::Result<CheckReport> CheckRegion(daxcore::Region& region);
+/// The same with what is known to have failed so far, and what is met goes in there.
+daxcore::Result<CheckReport> CheckRegion(daxcore::Region& region, daxcore::MediaFailure& failure);
 
 }  // namespace holdfast::fsmeta

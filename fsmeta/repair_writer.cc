@@ -88,26 +88,41 @@ class RecordWriter {
 class Writer {
  public:
   Writer(Region& region, MediaFailure& failure, RepairState& state)
-      : region_(region), failure_(failure), state_(state), medium_(region, state.superblock()) {
-    medium_.set_failure(&failure);
-  }
+      : region_(region),
+        failure_(failure),
+        failed_before_(failure.poisoned_loads()),
+        state_(state),
+        medium_(region, state.superblock()) {}
 
-  Result<void> Run(std::span<const uint32_t> unsound_lanes) {
+  Result<void> Run(const UnsoundPlaces& unsound) {
     Superblock marked = state_.superblock();
     marked.incompat |= kIncompatRepairing;
     HOLDFAST_TRY(PutSuperblocks(marked));
-    for (const uint32_t lane : unsound_lanes) {
-      HOLDFAST_TRY(failure_.PrepareOverwrite(Pfn(LaneOffset(marked, lane) >> kBlockShift),
-                                             BlockCount(marked.lane_blocks)));
+    for (const BlockRun& run : unsound.failed) HOLDFAST_TRY(ZeroFailed(run));
+    region_.persist().Drain();
+    for (const uint32_t lane : unsound.lanes) {
       EmptyLane(region_, marked, lane);
     }
     HOLDFAST_TRY(Journal::Replay(medium_));
     HOLDFAST_TRY(PutFreshBlocks());
     HOLDFAST_TRY(PutTheRest());
+    if (failure_.poisoned_loads() != failed_before_) {
+      return Fail(EIO, "more memory failed during the repair; run fsck.holdfast -y again");
+    }
     return PutSuperblocks(Mended(marked));
   }
 
  private:
+  // But for the superblocks, which are good by now.
+  Result<void> ZeroFailed(BlockRun run) {
+    for (Pfn at = run.start; at < run.end(); at = at + BlockCount(1)) {
+      if (!failure_.IsBad(ByteOffset(at), kBlockSize)) continue;
+      HOLDFAST_TRY(failure_.PrepareOverwrite(at, BlockCount(1)));
+      region_.persist().ZeroNt(region_.Target(ByteOffset(at)), kBlockSize);
+    }
+    return {};
+  }
+
   Result<void> PutSuperblocks(const Superblock& superblock) {
     HOLDFAST_TRY(failure_.PrepareOverwrite(Pfn(0), BlockCount(1)));
     HOLDFAST_TRY(failure_.PrepareOverwrite(Pfn(superblock.block_count - 1), BlockCount(1)));
@@ -165,18 +180,19 @@ class Writer {
 
   Region& region_;
   MediaFailure& failure_;
+  const uint64_t failed_before_;  // loads
   RepairState& state_;
-  Medium medium_;
+  Medium medium_;  // what it reads has been checked, and is not asked whether memory has failed
 };
 
 }  // namespace
 
 Result<void> WriteRepair(Region& region, MediaFailure& failure, RepairState& state,
-                         std::span<const uint32_t> unsound_lanes) {
+                         const UnsoundPlaces& unsound) {
   if (LaneCapacity(state.superblock().lane_blocks) < kLinesPerBlock) {
     return Fail(EOPNOTSUPP, "its journal lanes are too small for a repair");
   }
-  return Writer(region, failure, state).Run(unsound_lanes);
+  return Writer(region, failure, state).Run(unsound);
 }
 
 }  // namespace holdfast::fsmeta

@@ -9,6 +9,7 @@
 
 #include "daxcore/region.h"
 #include "daxcore/result.h"
+#include "fsmeta/block_run.h"
 #include "fsmeta/repair_state.h"
 
 namespace holdfast::daxcore {
@@ -17,9 +18,16 @@ class MediaFailure;
 
 namespace holdfast::fsmeta {
 
+/// What cannot stay as it is, whatever the image says.
+struct UnsoundPlaces {
+  std::span<const uint32_t> lanes;
+  std::span<const BlockRun> failed;  ///< memory that was read as zeroes; no data of files
+};
+
 /// Writes what `state.image` changed:
 /// 1. both superblocks, with the mark of a repair: nothing mounts from here on;
-/// 2. the journal as a mount finds it: unsound lanes emptied, live records applied;
+/// 2. zeroes where memory has failed, which makes it good; the journal as a mount finds it: unsound
+/// lanes emptied, live records applied;
 /// 3. fresh blocks, which nothing refers to yet;
 /// 4. everything else through the journal, whole objects at a time: the root and a new lost+found
 /// in
@@ -28,6 +36,6 @@ namespace holdfast::fsmeta {
 /// So no object is ever torn, and what is not yet written follows from what is. EIO: memory has
 /// failed and cannot be cleared. Errors leave the mark.
 Result<void> WriteRepair(Region& region, daxcore::MediaFailure& failure, RepairState& state,
-                         std::span<const uint32_t> unsound_lanes);
+                         const UnsoundPlaces& unsound);
 
 }  // namespace holdfast::fsmeta

@@ -58,7 +58,7 @@ class Repairer {
                                  "look at them, then run fsck.holdfast -y");
       return std::move(report_);
     }
-    HOLDFAST_TRY(WriteRepair(region_, failure_, state_, unsound_lanes_));
+    HOLDFAST_TRY(WriteRepair(region_, failure_, state_, {unsound_lanes_, failed_}));
     report_.outcome = RepairOutcome::kRepaired;
     return std::move(report_);
   }
@@ -142,11 +142,26 @@ class Repairer {
     CheckReport after;
     CheckState check{.image = image_, .report = after};
     RunCheckPasses(check);
+    FindFailed(check.claims);
     if (after.clean()) return true;
     report_.why = absl::StrCat("this damage is beyond repair (", after.errors(),
                                " errors would remain, the first: ", FirstError(after).Text(),
                                "); copy what can be read, then format it");
     return false;
+  }
+
+  // Failed blocks but those of files, whose contents nobody has read.
+  void FindFailed(const Claims& claims) {
+    for (const ByteRange& bad : failure_.BadRanges()) {
+      const uint64_t start = bad.offset >> kBlockShift;
+      const uint64_t end =
+          std::min(start + BlocksFor(bad.length).value(), superblock().block_count);
+      if (start >= end) continue;
+      claims.ForEachCoverage(start, end, [this](const Coverage& part) {
+        if (part.owners != 0 && part.may_share) return;
+        failed_.push_back({Pfn(part.start), BlockCount(part.length)});
+      });
+    }
   }
 
   static const Finding& FirstError(const CheckReport& report) {
@@ -160,6 +175,7 @@ class Repairer {
   CheckImage image_;
   RepairState state_;
   std::vector<uint32_t> unsound_lanes_;
+  std::vector<BlockRun> failed_;
 };
 
 // A lost one is no damage while the other is there, but it is the spare.
@@ -173,10 +189,11 @@ bool BothSuperblocksAreSound(const Region& region) {
 }  // namespace
 
 Result<RepairReport> RepairRegion(Region& region, const RepairOptions& options) {
-  HOLDFAST_ASSIGN(CheckReport before, CheckRegion(region));
+  // One for all of it: only the first who meets a failed page hears of it.
+  HOLDFAST_ASSIGN(const auto failure, MediaFailure::Watch(region));
+  HOLDFAST_ASSIGN(CheckReport before, CheckRegion(region, *failure));
   if (before.clean() && BothSuperblocksAreSound(region))
     return RepairReport{.check = std::move(before)};
-  HOLDFAST_ASSIGN(const auto failure, MediaFailure::Watch(region));
   const auto superblock = ChooseSuperblock({region.base(), region.size()}, region.path());
   if (!superblock) {
     if (superblock.error().code != EUCLEAN) return std::unexpected(superblock.error());
@@ -190,7 +207,7 @@ Result<RepairReport> RepairRegion(Region& region, const RepairOptions& options) 
     report.check = std::move(before);
     return report;
   }
-  HOLDFAST_ASSIGN(report.check, CheckRegion(region));
+  HOLDFAST_ASSIGN(report.check, CheckRegion(region, *failure));
   return report;
 }
 
