@@ -121,20 +121,41 @@ void OnRead(fuse_req_t request, fuse_ino_t ino, size_t length, off_t offset,
   Serve(request, Op::kRead, Ino(ino), Read, static_cast<uint64_t>(offset), uint64_t{length});
 }
 
+BytesMoved CountWritten(Call& call, uint64_t count) {
+  call.service().metrics().bytes_written.fetch_add(count, std::memory_order_relaxed);
+  return BytesMoved{count};
+}
+
 Result<BytesMoved> Write(Call& call, uint64_t offset, Bytes data, bool kill_privileges,
                          Handle handle) {
   HOLDFAST_ASSIGN(const uint64_t count, call.filesystem().Write(call.context(handle), call.ino(),
                                                                 offset, data, kill_privileges));
-  call.service().metrics().bytes_written.fetch_add(count, std::memory_order_relaxed);
-  return BytesMoved{count};
+  return CountWritten(call, count);
+}
+
+// Pages of a shared mapping. The size of a file is ours, except with a write-back cache: what the
+// kernel knows of it may be older than a truncation that overtook these pages.
+Result<BytesMoved> WriteBack(Call& call, uint64_t offset, Bytes data, Handle handle) {
+  auto& filesystem = call.filesystem();
+  const auto& op = call.context(handle);
+  HOLDFAST_ASSIGN(const uint64_t count,
+                  call.service().features().writeback_cache
+                      ? filesystem.Write(op, call.ino(), offset, data, /*kill_suid_sgid=*/false)
+                      : filesystem.WriteBack(op, call.ino(), offset, data));
+  return CountWritten(call, count);
 }
 
 // What the page cache writes back later was stripped of privileges when it was written.
 void OnWrite(fuse_req_t request, fuse_ino_t ino, const char* data, size_t length, off_t offset,
              fuse_file_info* file) {
-  Serve(request, Op::kWrite, Ino(ino), Write, static_cast<uint64_t>(offset),
-        std::as_bytes(std::span(data, length)),
-        file->writepage == 0 && KillsPrivileges(request, *file), Handle(file->fh));
+  const Bytes bytes = std::as_bytes(std::span(data, length));
+  const auto at = static_cast<uint64_t>(offset);
+  if (file->writepage != 0) {
+    Serve(request, Op::kWrite, Ino(ino), WriteBack, at, bytes, Handle(file->fh));
+  } else {
+    Serve(request, Op::kWrite, Ino(ino), Write, at, bytes, KillsPrivileges(request, *file),
+          Handle(file->fh));
+  }
 }
 
 Result<void> Allocate(Call& call, int mode, uint64_t offset, uint64_t length, Handle handle) {

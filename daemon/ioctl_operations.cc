@@ -87,11 +87,13 @@ Result<FileChanged> Reflink(Call& call, Handle handle, const holdfast_reflink& l
     return Fail(EINVAL);
   }
   HOLDFAST_TRY(CheckSizeMayChange(call, link, *source));
+  HOLDFAST_ASSIGN(const auto before, call.filesystem().GetAttributes(call.ino()));
   HOLDFAST_TRY(call.filesystem().Reflink(call.context(handle), *source, link.source_offset,
                                          call.ino(), link.destination_offset, link.length));
   const auto from = call.filesystem().GetAttributes(*source);
   const auto to = call.filesystem().GetAttributes(call.ino());
-  return FileChanged{call.ino(), from && to && EndOf(link, from->size) == to->size};
+  return FileChanged{call.ino(),
+                     from && to && to->size > before.size && EndOf(link, from->size) == to->size};
 }
 
 void OnReflink(const IoctlRequest& ioctl) {

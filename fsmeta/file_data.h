@@ -39,6 +39,8 @@ class FileData {
                     absl::FunctionRef<void(std::span<const iovec>)> reply);
   Result<uint64_t> Write(const OpContext& op, Ino ino, uint64_t offset,
                          std::span<const std::byte> data, bool kill_suid_sgid);
+  Result<uint64_t> WriteBack(const OpContext& op, Ino ino, uint64_t offset,
+                             std::span<const std::byte> data);
   /// Truncates or extends.
   Result<void> SetSize(const OpContext& op, Ino ino, uint64_t size, bool kill_suid_sgid);
   Result<void> Allocate(const OpContext& op, Ino ino, int mode, uint64_t offset, uint64_t length);

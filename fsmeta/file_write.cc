@@ -21,6 +21,20 @@ Result<uint64_t> FileData::Write(const OpContext& op, Ino ino, uint64_t offset,
   return WriteLocked(op, inode, {offset, offset + length}, {&piece, 1}, kill_suid_sgid);
 }
 
+Result<uint64_t> FileData::WriteBack(const OpContext& op, Ino ino, uint64_t offset,
+                                     std::span<const std::byte> data) {
+  const InodeRef ref = volume_.live().Get(ino);
+  LiveInode& inode = *ref;
+  absl::WriterMutexLock io(&inode.io);
+  HOLDFAST_ASSIGN(const FileState state, Survey(inode));
+  if (offset >= state.size) return data.size();
+  const uint64_t length = std::min<uint64_t>(data.size(), state.size - offset);
+  const iovec piece{const_cast<std::byte*>(data.data()), length};
+  HOLDFAST_ASSIGN(const uint64_t written, WriteLocked(op, inode, {offset, offset + length},
+                                                      {&piece, 1}, /*kill_suid_sgid=*/false));
+  return written == length ? data.size() : written;
+}
+
 Result<uint64_t> FileData::WriteLocked(const OpContext& op, LiveInode& inode, ByteSpan span,
                                        std::span<const iovec> pieces, bool kill_suid_sgid) {
   HOLDFAST_ASSIGN(const FileState state, Survey(inode));

@@ -109,6 +109,11 @@ class Filesystem {
   /// Returns how much was written: all, or what fitted before ENOSPC (> 0), else the error.
   Result<uint64_t> Write(const OpContext& op, Ino ino, uint64_t offset,
                          std::span<const std::byte> data, bool kill_suid_sgid);
+  /// As Write, for what a page cache that does not own the size of files wrote late: what lies past
+  /// the end of the file by now was cut off after it was written, so it is left out and counts as
+  /// written.
+  Result<uint64_t> WriteBack(const OpContext& op, Ino ino, uint64_t offset,
+                             std::span<const std::byte> data);
   /// `mode`: 0, FALLOC_FL_KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE[|KEEP_SIZE], COLLAPSE_RANGE,
   /// INSERT_RANGE, UNSHARE_RANGE. EOPNOTSUPP for other combinations.
   Result<void> Allocate(const OpContext& op, Ino ino, int mode, uint64_t offset, uint64_t length);

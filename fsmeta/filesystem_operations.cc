@@ -117,6 +117,12 @@ Result<uint64_t> Filesystem::Write(const OpContext& op, Ino ino, uint64_t offset
   return data_->Write(op, ino, offset, data, kill_suid_sgid);
 }
 
+Result<uint64_t> Filesystem::WriteBack(const OpContext& op, Ino ino, uint64_t offset,
+                                       std::span<const std::byte> data) {
+  const auto inside = volume_->gate().Enter();
+  return data_->WriteBack(op, ino, offset, data);
+}
+
 Result<void> Filesystem::Allocate(const OpContext& op, Ino ino, int mode, uint64_t offset,
                                   uint64_t length) {
   const auto inside = volume_->gate().Enter();

@@ -17,6 +17,17 @@ using tests::FuseReply;
 
 class FileOperationsTest : public FakeMount {
  protected:
+  using FakeMount::FakeMount;
+
+  /// A page of the kernel's page cache.
+  FuseReply WriteBack(const OpenFile& file, uint64_t offset, std::string_view data) {
+    fuse_write_in in{};
+    in.fh = file.handle;
+    in.offset = offset;
+    in.size = static_cast<uint32_t>(data.size());
+    in.write_flags = FUSE_WRITE_CACHE;
+    return kernel().Call(FUSE_WRITE, file.node, {BytesOf(in), data});
+  }
   FuseReply Allocate(const OpenFile& file, uint32_t mode, uint64_t offset, uint64_t length) {
     const fuse_fallocate_in in{file.handle, offset, length, mode, 0};
     return kernel().Call(FUSE_FALLOCATE, file.node, {BytesOf(in)});
@@ -96,6 +107,34 @@ TEST_F(FileOperationsTest, WritesPastTheLargestOffsetAreRefused) {
   EXPECT_EQ(kernel().Write(file.node, file.handle, uint64_t{1} << 60, "x").error, EFBIG);
   EXPECT_EQ(kernel().Write(file.node, file.handle, ~uint64_t{0} - 1, "x").error, EFBIG);
   EXPECT_EQ(SizeOf(file.node), 0U);
+}
+
+// The kernel's idea of the size may be from before a truncation or a collapse.
+TEST_F(FileOperationsTest, AMappedPageWrittenBackLateDoesNotMoveTheEnd) {
+  const OpenFile file = MakeFile("f", std::string(5000, 'x'));
+  const std::string page(4096, 'p');
+  EXPECT_EQ(WriteBack(file, 4096, page).As<fuse_write_out>().size, page.size());
+  EXPECT_EQ(WriteBack(file, 8192, page).As<fuse_write_out>().size, page.size());
+  EXPECT_EQ(SizeOf(file.node), 5000U);
+  EXPECT_EQ(kernel().Read(file.node, file.handle, 4000, 8192).Text(),
+            std::string(96, 'x') + page.substr(0, 904));
+}
+
+class WritebackCacheTest : public FileOperationsTest {
+ protected:
+  static Options WithWritebackCache() {
+    Options options;
+    options.cache = CacheMode::kWriteback;
+    return options;
+  }
+  WritebackCacheTest() : FileOperationsTest(WithWritebackCache()) {}
+};
+
+TEST_F(WritebackCacheTest, ThePageCacheSaysWhereAFileEnds) {
+  ASSERT_TRUE(service().features().writeback_cache);
+  const OpenFile file = MakeFile("f", "short");
+  EXPECT_EQ(WriteBack(file, 0, "a longer text").As<fuse_write_out>().size, 13U);
+  EXPECT_EQ(SizeOf(file.node), 13U);
 }
 
 }  // namespace

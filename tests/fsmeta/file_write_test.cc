@@ -211,6 +211,28 @@ TEST_F(FileWriteTest, SetuidGoesWhenTheCallerHasNoRightToKeepIt) {
   EXPECT_EQ(ReadAt(ino, 0, 10), "Pro" + Zeroes(7));
 }
 
+TEST_F(FileWriteTest, WhatIsWrittenBackLateMakesNoFileLonger) {
+  const Ino ino = MakeFile();
+  WriteAt(ino, 0, Pattern(2 * kBlock + 100));
+  const std::string page = Pattern(kBlock, 2);
+  const auto bytes = std::as_bytes(std::span(page));
+  const auto write_back = [&](uint64_t at) {
+    EXPECT_EQ(data().WriteBack(op(), ino, at, bytes).value_or(0), page.size()) << at;
+  };
+  write_back(2 * kBlock);  // over the end
+  write_back(3 * kBlock);  // past it
+  write_back(UINT64_MAX);
+  EXPECT_EQ(ReadAll(ino), Pattern(2 * kBlock) + page.substr(0, 100));
+  write_back(kBlock);
+  EXPECT_EQ(ReadAll(ino), Pattern(kBlock) + page + page.substr(0, 100));
+  ASSERT_TRUE(data().SetSize(op(), ino, 0, false));
+  write_back(0);
+  EXPECT_EQ(SizeOf(ino), 0u);
+  // Nothing was stored where a longer file would show it.
+  ASSERT_TRUE(data().SetSize(op(), ino, 4 * kBlock, false));
+  EXPECT_EQ(ReadAll(ino), Zeroes(4 * kBlock));
+}
+
 TEST_F(FileWriteTest, AFullDiskWritesWhatFits) {
   const Ino ino = MakeFile();
   WriteAt(ino, 0, Pattern(kBlock));
