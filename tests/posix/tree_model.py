@@ -16,6 +16,7 @@ NAMES = [f"{folder}{kind}{i}" for folder in ("", "d0/", "d1/") for kind in "fl" 
 FOLDERS = ["d0", "d1"]
 AT_FDCWD, AT_SYMLINK_FOLLOW = -100, 0x400
 MOST = 200_000  # bytes of a file
+MOST_KEPT = 16  # files without a name that stay open: their space is in use
 
 
 class File:
@@ -325,6 +326,8 @@ class Tree:
 
         def perform():
             self.kept.append(os.open(self.at(name), os.O_RDWR))
+            if len(self.kept) > MOST_KEPT:
+                direct.error_of(os.close, self.kept.pop(0))
             os.unlink(self.at(name))
         return Operation(f"unlink {name} while open", perform, lambda model: model.pop(name))
 
