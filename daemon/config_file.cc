@@ -5,11 +5,10 @@
 #include <toml++/toml.h>
 
 #include <cerrno>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 
 #include "daemon/option_table.h"
+#include "daemon/text_file.h"
 #include "fmt/format.h"
 
 namespace holdfast::daemon {
@@ -56,11 +55,8 @@ Result<toml::table> ParseToml(const std::string& path, const std::string& text) 
 }  // namespace
 
 daxcore::Result<void> ReadConfigFile(const std::string& path, Options& options) {
-  std::ifstream file(path);
-  if (!file) return daxcore::FailErrno(errno, "cannot read configuration file", path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  HOLDFAST_ASSIGN(const toml::table table, ParseToml(path, text.str()));
+  HOLDFAST_ASSIGN(const std::string text, ReadTextFile(path));
+  HOLDFAST_ASSIGN(const toml::table table, ParseToml(path, text));
   for (const auto& [name, node] : table) {
     if (auto set = SetFromFile(options, name.str(), node); !set) {
       return Fail(EINVAL, Place(path, node.source()) + set.error().message);

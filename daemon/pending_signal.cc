@@ -5,10 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
-#include <string>
+#include <string_view>
 
+#include "daemon/text_file.h"
 #include "fmt/format.h"
 
 namespace holdfast::daemon {
@@ -34,9 +33,8 @@ bool ShowsPendingSignal(std::string_view status) {
 
 bool HasPendingSignal(pid_t thread) {
   if (thread == 0) return false;
-  std::ifstream file(fmt::format("/proc/{}/status", thread));
-  const std::string status(std::istreambuf_iterator<char>(file), {});
-  return ShowsPendingSignal(status);
+  const auto status = ReadTextFile(fmt::format("/proc/{}/status", thread));
+  return status && ShowsPendingSignal(*status);
 }
 
 }  // namespace holdfast::daemon

@@ -59,6 +59,9 @@ TEST_F(ConfigFile, SaysWhyItCannotBeRead) {
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code, ENOENT);
   EXPECT_THAT(read.error().message, HasSubstr("missing.toml"));
+  read = ReadConfigFile(dir_ / "", options_);
+  ASSERT_FALSE(read) << "a folder is no configuration";
+  EXPECT_EQ(read.error().code, EISDIR);
 }
 
 // The lines `#key = value` of the shipped file, in order.
