@@ -53,9 +53,9 @@ endfunction()
 #   # ctest: timeout=SECONDS parallel once slow transports
 # in the script sets its time limit (default 300). Without `parallel` no other script runs beside it,
 # since most of them mount and use the machine's memory. With `once` it runs in the default build
-# only; with `slow` too, unless HOLDFAST_SLOW_TESTS is on. With `transports` it becomes two tests there, told by HOLDFAST_TRANSPORT how requests are to
-# come: over /dev/fuse, and over io_uring; builds with sanitizers, which are slow, take what the
-# daemon would choose.
+# only; with `slow` too, unless HOLDFAST_SLOW_TESTS is on. With `transports` it becomes two tests
+# there, told by HOLDFAST_TRANSPORT how requests are to come: over /dev/fuse, and over io_uring;
+# builds with sanitizers, which are slow, take what the daemon would choose.
 function(holdfast_script_tests folder)
   file(GLOB scripts CONFIGURE_DEPENDS
     "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.sh"

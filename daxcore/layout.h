@@ -17,10 +17,9 @@
 //      start when it wakes (L3, L4); any other error -> drop them and answer;
 //   3. the transaction. Blocks in outcome.BusyPartsOf(...) keep their owner count, now held by
 //      quarantine, with the outcome's holders on the medium; all others are released as ever;
-//   3b. before the commit, since another file may get the blocks and map them as soon as that is
-//   done
-//      (P9): FlushDirty(range) for what stays in the file, then DropEntries(range, kTruncate) for
-//      all that is not busy. Neither fails;
+//      Before its commit, since another file may get the blocks and map them as soon as that is
+//      done (P9): FlushDirty(range) for what stays in the file, then DropEntries(range, kTruncate)
+//      for all that is not busy. Neither fails;
 //   4. after the commit and before the layout lock is dropped: Quarantine(...) for the busy blocks,
 //      which does not fail. If the transaction failed: nothing;
 //   5. drop the locks; the attempt ends with the request.
@@ -130,7 +129,7 @@ class LayoutManager {
       InodeLayout& first, FileRange first_range, BreakReason first_reason, InodeLayout& second,
       FileRange second_range, BreakReason second_reason, BreakAttempt& attempt);
 
-  /// Forgets the entries of `range`: the extents there are about to change (step 3b). What was
+  /// Forgets the entries of `range`: the extents there are about to change (step 3). What was
   /// dirty is not flushed. O(1) if untouched.
   void DropEntries(InodeLayout& layout, FileRange range, Drop how)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(layout.layout_lock());

@@ -26,12 +26,11 @@ struct UnsoundPlaces {
 
 /// Writes what `state.image` changed:
 /// 1. both superblocks, with the mark of a repair: nothing mounts from here on;
-/// 2. zeroes where memory has failed, which makes it good; the journal as a mount finds it: unsound
-/// lanes emptied, live records applied;
+/// 2. zeroes where memory has failed, which makes it good; the journal as a mount finds it:
+///    unsound lanes emptied, live records applied;
 /// 3. fresh blocks, which nothing refers to yet;
-/// 4. everything else through the journal, whole objects at a time: the root and a new lost+found
-/// in
-///    one record, then inodes, directories and lists, then what follows from them;
+/// 4. everything else through the journal, whole objects at a time: the root and a new
+///    lost+found in one record, then inodes, directories and lists, then what follows from them;
 /// 5. both superblocks, without the mark.
 /// So no object is ever torn, and what is not yet written follows from what is. EIO: memory has
 /// failed and cannot be cleared. Errors leave the mark.
