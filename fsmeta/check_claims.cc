@@ -3,7 +3,6 @@
 #include "fsmeta/check_claims.h"
 
 #include <algorithm>
-#include <queue>
 #include <tuple>
 
 namespace holdfast::fsmeta {
@@ -28,29 +27,30 @@ std::span<const Claim> Claims::InBlocks(uint64_t from, uint64_t to) const {
 
 void Claims::ForEachCoverage(uint64_t from, uint64_t to,
                              absl::FunctionRef<void(const Coverage&)> fn) const {
-  // Claims that cover the current position, by where they end.
-  using End = std::pair<uint64_t, bool>;  // block, exclusive
-  std::priority_queue<End, std::vector<End>, std::greater<>> open;
+  // Claims that cover the current position, the one that ends first on top.
+  std::vector<const Claim*> open;
+  const auto ends_later = [](const Claim* a, const Claim* b) { return a->end() > b->end(); };
   uint32_t exclusive = 0;
   uint64_t at = from;
   const auto emit_to = [&](uint64_t next) {
     if (next <= at) return;
-    fn({at, next - at, static_cast<uint32_t>(open.size()), exclusive == 0});
+    fn({at, next - at, static_cast<uint32_t>(open.size()), exclusive == 0, open});
     at = next;
   };
   const auto close_until = [&](uint64_t limit) {
-    while (!open.empty() && open.top().first <= limit) {
-      emit_to(open.top().first);
-      if (open.top().second) --exclusive;
-      open.pop();
+    while (!open.empty() && open.front()->end() <= limit) {
+      emit_to(open.front()->end());
+      if (!open.front()->may_share()) --exclusive;
+      std::ranges::pop_heap(open, ends_later);
+      open.pop_back();
     }
   };
   for (const Claim& claim : InBlocks(from, to)) {
     close_until(claim.start);
     emit_to(claim.start);
-    const bool is_exclusive = !claim.may_share();
-    open.emplace(std::min(claim.end(), to), is_exclusive);
-    if (is_exclusive) ++exclusive;
+    open.push_back(&claim);
+    std::ranges::push_heap(open, ends_later);
+    if (!claim.may_share()) ++exclusive;
   }
   close_until(to);
   emit_to(to);

@@ -41,6 +41,7 @@ struct Coverage {
   uint64_t length;
   uint32_t owners;
   bool may_share;  ///< all of them are owners that may have others beside them
+  std::span<const Claim* const> claims;  ///< the owners, in no order
 };
 
 /// All claims. Costs O(claims) of memory, nothing per block. One thread.

@@ -130,13 +130,14 @@ class SpaceCheck {
   }
 
   void ReportClash(const Coverage& coverage) {
+    std::vector<const Claim*> claims(coverage.claims.begin(), coverage.claims.end());
+    std::ranges::sort(claims);  // in the order of all claims
     std::string owners;
-    for (const Claim& claim : state_.claims.InBlocks(start(), coverage.start + 1)) {
-      if (claim.end() <= coverage.start) continue;
+    for (const Claim* claim : claims) {
       absl::StrAppend(&owners, owners.empty() ? "" : ", ",
-                      claim.kind == ClaimKind::kQuarantine ? "quarantine"
-                      : claim.ino == 0                     ? "the filesystem"
-                                                           : absl::StrCat("inode ", claim.ino));
+                      claim->kind == ClaimKind::kQuarantine ? "quarantine"
+                      : claim->ino == 0                     ? "the filesystem"
+                                                            : absl::StrCat("inode ", claim->ino));
     }
     Error(absl::StrCat("blocks ", coverage.start, " to ", coverage.start + coverage.length - 1,
                        " have several owners that may not share: ", owners));

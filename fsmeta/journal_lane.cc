@@ -66,6 +66,7 @@ std::unexpected<Error> BadLane(uint32_t lane, const std::string& why) {
 std::optional<std::span<const std::byte>> BodyOf(std::span<const std::byte> media,
                                                  const Superblock& superblock, uint64_t lane_at,
                                                  const RecordHead& head) {
+  if (head.line_count == 0) return std::nullopt;  // nobody writes such
   const uint64_t lines = NumberLines(head.line_count) + head.line_count;
   if (head.spill_start == 0) {
     if (lines > superblock.lane_blocks * kLinesPerBlock - kHeadLines) return std::nullopt;
@@ -130,21 +131,30 @@ Result<LaneState> ReadLane(std::span<const std::byte> media, const Superblock& s
   LaneState state{.retired = lane_head.retired, .live = std::nullopt};
   const bool is_next =
       head.number == lane_head.retired + 1 || Seeded(SeededBug::kRetiredRecordReplayed);
-  if (head.magic != kRecordMagic || !is_next ||
+  if (!is_next) return state;
+  HOLDFAST_ASSIGN(state.live, ReadRecord(media, superblock, lane));
+  return state;
+}
+
+Result<std::optional<LiveRecord>> ReadRecord(std::span<const std::byte> media,
+                                             const Superblock& superblock, uint32_t lane) {
+  const uint64_t at = LaneOffset(superblock, lane);
+  RecordHead head;
+  std::memcpy(&head, media.data() + at + kLine, sizeof(head));
+  if (head.magic != kRecordMagic ||
       std::memcmp(head.uuid, superblock.header.uuid, kUuidBytes) != 0) {
-    return state;
+    return std::nullopt;
   }
   const auto body = BodyOf(media, superblock, at, head);
-  if (!body || !ChecksumHolds(head, *body)) return state;
+  if (!body || !ChecksumHolds(head, *body)) return std::nullopt;
   std::vector<uint64_t> lines(head.line_count);
   std::memcpy(lines.data(), body->data(), lines.size() * sizeof(uint64_t));
   HOLDFAST_TRY(CheckLines(superblock, lane, lines));
-  state.live = LiveRecord{.number = head.number,
-                          .sequence = head.sequence,
-                          .spill = {Pfn(head.spill_start), BlockCount(head.spill_blocks)},
-                          .lines = std::move(lines),
-                          .bytes = body->subspan(NumberLines(head.line_count) * kLine)};
-  return state;
+  return LiveRecord{.number = head.number,
+                    .sequence = head.sequence,
+                    .spill = {Pfn(head.spill_start), BlockCount(head.spill_blocks)},
+                    .lines = std::move(lines),
+                    .bytes = body->subspan(NumberLines(head.line_count) * kLine)};
 }
 
 void FormatLane(Region& region, const Superblock& superblock, uint32_t lane) {

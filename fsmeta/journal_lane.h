@@ -59,6 +59,11 @@ uint64_t LaneOffset(const Superblock& superblock, uint32_t lane);
 Result<LaneState> ReadLane(std::span<const std::byte> media, const Superblock& superblock,
                            uint32_t lane);
 
+/// The complete record of a lane, whatever the lane's head says of it, for repair. EUCLEAN: it
+/// names lines or a spill outside the filesystem or inside the journal.
+Result<std::optional<LiveRecord>> ReadRecord(std::span<const std::byte> media,
+                                             const Superblock& superblock, uint32_t lane);
+
 /// Writes the head of an empty lane. Needs a drain.
 void FormatLane(Region& region, const Superblock& superblock, uint32_t lane);
 

@@ -42,7 +42,7 @@ class Repair {
       const uint64_t start = layout.start.value();
       check_.claims.ForEachCoverage(start, start + layout.blocks.value(),
                                     [&](const Coverage& coverage) {
-                                      if (coverage.owners >= 2) Judge(start, coverage);
+                                      if (coverage.owners >= 2) Judge(coverage);
                                     });
     }
     for (const auto& [ino, losses] : losses_) HOLDFAST_TRY(Take(ino, losses));
@@ -72,11 +72,9 @@ class Repair {
     return loaded ? kNamed : kUnnamed;
   }
 
-  void Judge(uint64_t group_start, const Coverage& coverage) {
-    std::vector<const Claim*> owners;
-    for (const Claim& claim : check_.claims.InBlocks(group_start, coverage.start + 1)) {
-      if (claim.end() > coverage.start) owners.push_back(&claim);
-    }
+  void Judge(const Coverage& coverage) {
+    std::vector<const Claim*> owners(coverage.claims.begin(), coverage.claims.end());
+    std::ranges::sort(owners);  // in the order of all claims, so that it ends the same each time
     const bool unwritten =
         std::ranges::any_of(owners, [](const Claim* claim) { return claim->flags != 0; });
     if (coverage.may_share && !unwritten) return;

@@ -13,6 +13,7 @@
 #include "fsmeta/check_tree.h"
 #include "fsmeta/checker.h"
 #include "fsmeta/group_layout.h"
+#include "fsmeta/journal_lane.h"
 #include "fsmeta/lost_and_found.h"
 #include "fsmeta/repair_conflicts.h"
 #include "fsmeta/repair_directories.h"
@@ -71,11 +72,39 @@ class Repairer {
     for (uint32_t lane = 0; lane < superblock().lane_count; ++lane) {
       if (ReadLane(media(), superblock(), lane)) continue;
       unsound_lanes_.push_back(lane);
-      state_.log.Fixed("journal lane", lane, "is unsound; it is emptied");
+      SaveRecord(lane);
     }
     CheckReport scratch;
     CheckState check{.image = image_, .report = scratch};
     CheckJournal(check);
+  }
+
+  // Of an unsound lane: which of its records was the last to be applied is not known any more.
+  void SaveRecord(uint32_t lane) {
+    const auto record = ReadRecord(media(), superblock(), lane);
+    if (!record) {
+      return state_.log.Lost("journal lane", lane, "its record can only be dropped");
+    }
+    if (!*record || IsApplied(**record)) {
+      return state_.log.Fixed("journal lane", lane, "is unsound; it is emptied");
+    }
+    image_.Apply(**record);
+    state_.log.Fixed("journal lane", lane, "is unsound; its record is applied, and it is emptied");
+  }
+
+  // Every transaction that changes an object raises the sequence in the object's header.
+  bool IsApplied(const LiveRecord& record) const {
+    for (size_t i = 0; i < record.lines.size(); ++i) {
+      ObjectHeader after, now;
+      std::memcpy(&after, record.bytes.data() + i * kLine, sizeof(after));
+      std::memcpy(&now, region_.At(record.lines[i] * kLine), sizeof(now));
+      const bool is_header = after.self == record.lines[i] * kLine &&
+                             std::ranges::equal(after.uuid, superblock().header.uuid);
+      const bool is_same = now.self == after.self && now.magic == after.magic &&
+                           std::ranges::equal(now.uuid, after.uuid);
+      if (is_header && is_same && now.sequence < after.sequence) return false;
+    }
+    return true;
   }
 
   // Nothing that anybody might still need is written over before the end.

@@ -136,9 +136,9 @@ struct Struct {
 };
 void PrintTo(const Struct& tested, std::ostream* os) { *os << tested.name; }
 
-class CorruptionTest : public testing::TestWithParam<Struct> {};
+class CorruptionTable : public testing::TestWithParam<Struct> {};
 
-TEST_P(CorruptionTest, NothingElseIsLostAndNothingCrashes) {
+TEST_P(CorruptionTable, NothingElseIsLostAndNothingCrashes) {
   const QuietLog quiet;
   const auto fields = GetParam().fields();
   const bool journal =
@@ -147,8 +147,22 @@ TEST_P(CorruptionTest, NothingElseIsLostAndNothingCrashes) {
   Table(specimen, fields).Run();
 }
 
+TEST(CorruptionTest, TheRecordOfAnUnsoundLaneIsNotLost) {
+  const QuietLog quiet;
+  Specimen specimen = MakeJournalSpecimen();
+  Victim lane = specimen.victims.front();
+  lane.hurts = {};
+  Trials trials(specimen);
+  Bytes head(specimen.image.begin() + static_cast<long>(lane.object),
+             specimen.image.begin() + static_cast<long>(lane.object + lane.object_size));
+  head[0] ^= std::byte{1};
+  const Verdict verdict = trials.Run(lane, head);
+  EXPECT_TRUE(verdict.noticed && verdict.repaired);
+  for (const std::string& fault : verdict.faults) ADD_FAILURE() << fault;
+}
+
 INSTANTIATE_TEST_SUITE_P(
-    Each, CorruptionTest,
+    Each, CorruptionTable,
     testing::Values(
         Struct{"Superblock", FieldsOfSuperblock}, Struct{"GroupHeader", FieldsOfGroupHeader},
         Struct{"BitmapBlock", FieldsOfBitmap}, Struct{"TreeNode", FieldsOfTreeNode},

@@ -24,6 +24,7 @@ using namespace fsmeta;  // NOLINT: all of it is about the medium's structs
 namespace {
 
 constexpr uint64_t kSpecimenBytes = uint64_t{4} << 20;
+constexpr int kEntries = 75;  // few, since each image is looked at many times
 
 TreeState TreeOf(std::span<const std::byte> image) {
   MountedFilesystem mounted(kSpecimenBytes);
@@ -255,7 +256,7 @@ std::vector<std::byte> WithLiveRecord(std::vector<std::byte> image, uint32_t* la
 
 Specimen MakeRichSpecimen() {
   Specimen specimen;
-  DamagedImage image(MakeRichImage(kSpecimenBytes));
+  DamagedImage image(MakeRichImage(kSpecimenBytes, kEntries));
   specimen.tree = TreeOf(image.bytes());
   PutIntoQuarantine(image, InodeOf(specimen.tree.at("plain")));
   specimen.victims = Finder(image, specimen.tree).Run();
@@ -266,7 +267,10 @@ Specimen MakeRichSpecimen() {
 Specimen MakeJournalSpecimen() {
   Specimen specimen;
   uint32_t lane = 0;
-  MountedFilesystem empty(kSpecimenBytes);
+  FormatOptions format;
+  format.uuid = Uuid{1, 2, 3};
+  format.hash_seed = 4;
+  MountedFilesystem empty(kSpecimenBytes, {}, format);
   EXPECT_TRUE(empty.Create("early"));
   specimen.image = WithLiveRecord(empty.Image(), &lane);
   specimen.tree = TreeOf(specimen.image);

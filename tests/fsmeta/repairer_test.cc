@@ -7,6 +7,8 @@
 
 #include <functional>
 
+#include "daxcore/media_failure.h"
+#include "daxcore/poison.h"
 #include "fsmeta/checker.h"
 #include "fsmeta/filesystem.h"
 #include "fsmeta/group_layout.h"
@@ -364,6 +366,116 @@ TEST_F(RepairerTest, L11_QuarantineOfThisBootIsNotGuessedAt) {
   EXPECT_EQ(image_.raw(), before);
   EXPECT_EQ(Repair().outcome, RepairOutcome::kRepaired);
   ExpectTree(RichTree());
+}
+
+TEST_F(RepairerTest, L11_QuarantineMayHaveAShareOfWhatAFileHas) {
+  ExtentRecord extent;
+  std::memcpy(&extent, SlotOf(InoOf("plain")).inline_area, sizeof(extent));
+  image_.Change<QuarantineBlock>(image_.FirstBlockOf(kInoQuarantine), [&](QuarantineBlock& block) {
+    block.records[5] = {.block = extent.block,
+                        .length = 1,
+                        .boot_id = {},
+                        .batch = 7,
+                        .kind = static_cast<uint32_t>(QuarantineKind::kRun),
+                        .holder_pid = 0,
+                        .holder_start = 0,
+                        .ino = 99};
+  });
+  const RepairReport report = Preen();
+  EXPECT_EQ(report.outcome, RepairOutcome::kRepaired);
+  EXPECT_EQ(report.check.totals.quarantined_blocks, 1U);
+  ExpectTree(RichTree());
+}
+
+TEST_F(RepairerTest, HeadersAndBitmapsOfAllGroupsAtOnce) {
+  ASSERT_GT(image_.superblock().group_count, 1U);
+  for (uint64_t group = 0; group < image_.superblock().group_count; ++group) {
+    Garble(image_.GroupOffset(group));
+    Garble(image_.BitmapOffset(group));
+  }
+  EXPECT_EQ(Preen().outcome, RepairOutcome::kRepaired);
+  ExpectTree(RichTree());
+}
+
+TEST_F(RepairerTest, OfTwoSuperblocksTheOneThatTheRestAgreesWith) {
+  const auto change_seed = [](Superblock& superblock) { superblock.hash_seed ^= 5; };
+  const auto change_uuid = [](Superblock& superblock) { superblock.header.uuid[3] ^= 5; };
+  const uint64_t copy = (image_.superblock().block_count - 1) * kBlockSize;
+  for (const uint64_t at : {uint64_t{0}, copy}) {
+    for (const auto& change :
+         std::initializer_list<std::function<void(Superblock&)>>{change_seed, change_uuid}) {
+      image_ = DamagedImage(RichImage());
+      image_.Change<Superblock>(at, change);
+      EXPECT_EQ(Preen().outcome, RepairOutcome::kRepaired);
+      ExpectTree(RichTree());
+    }
+  }
+}
+
+TEST_F(RepairerTest, ALaneWhoseRecordWasAppliedIsEmptied) {
+  const uint64_t lanes = image_.superblock().journal_start * kBlockSize;
+  for (uint32_t lane = 0; lane < image_.superblock().lane_count; ++lane) {
+    Garble(lanes + lane * image_.superblock().lane_blocks * kBlockSize, 8);
+  }
+  const RepairReport report = Preen();
+  EXPECT_THAT(LinesOf(report), Contains("journal lane 0: is unsound; it is emptied"));
+  ExpectTree(RichTree());
+}
+
+TEST_F(RepairerTest, MemoryThatHasFailedIsReplacedOnTheWay) {
+  const auto region = RegionOf(RichImage());
+  const uint64_t index = SlotOf(InoOf("dir")).dir_index.node * kBlockSize;
+  const uint64_t extents = SlotOf(InoOf("holes")).extents.node * kBlockSize;
+  for (const uint64_t at : {uint64_t{0}, image_.GroupOffset(1), image_.BitmapOffset(0), index,
+                            extents, image_.superblock().journal_start * kBlockSize}) {
+    ASSERT_TRUE(daxcore::PoisonMemory(static_cast<std::byte*>(region->Target(at)), kBlockSize));
+  }
+  const auto report = RepairRegion(*region, {.may_lose = false, .boot_id = kOtherBoot});
+  ASSERT_TRUE(report) << report.error().Text();
+  EXPECT_EQ(report->outcome, RepairOutcome::kRepaired) << report->why;
+  const auto failure = daxcore::MediaFailure::Watch(*region);  // what nobody uses may stay bad
+  ASSERT_TRUE(failure);
+  image_.raw().resize(region->size());
+  for (uint64_t at = 0; at < region->size(); at += kBlockSize) {
+    static_cast<void>((*failure)->CopyOut(image_.raw().data() + at, at, kBlockSize));
+  }
+  ExpectTree(RichTree());
+}
+
+// A filesystem of its own for what the rich one is not.
+class OtherImage : public RepairerTest {
+ protected:
+  void Take(MountedFilesystem& mounted) {
+    tree_ = TreeOf(mounted.Image());
+    image_ = DamagedImage(mounted.Image());
+    ASSERT_THAT(image_.Findings(), IsEmpty());
+  }
+  TreeState tree_;
+};
+
+TEST_F(OtherImage, AFullRegionHasRoomForItsRepair) {
+  MountedFilesystem mounted(uint64_t{4} << 20);
+  ASSERT_TRUE(mounted.Create("small"));
+  mounted.FillUp();
+  Take(mounted);
+  Garble(image_.GroupOffset(0));
+  Garble(image_.GroupOffset(1));
+  EXPECT_EQ(Preen().outcome, RepairOutcome::kRepaired);
+  ExpectTree(tree_);
+}
+
+TEST_F(OtherImage, LostAndFoundGetsAnInodeEvenIfNoneIsFree) {
+  MountedFilesystem mounted(uint64_t{4} << 20);
+  for (uint64_t i = kInoFirstFree; i < kInodesPerCluster; ++i) {
+    ASSERT_TRUE(mounted.Create(absl::StrCat("file", i)));
+  }
+  Take(mounted);
+  ASSERT_EQ(image_.Get<InodeCluster>(image_.ClusterOffset()).free_count, 0U);
+  TakeName(kInoFirstFree);
+  EXPECT_EQ(Preen().outcome, RepairOutcome::kRepaired);
+  const TreeState found = TreeOf(image_.raw());
+  EXPECT_TRUE(found.contains(absl::StrCat("lost+found/#", kInoFirstFree)));
+  EXPECT_EQ(found.size(), tree_.size() + 1);
 }
 
 }  // namespace

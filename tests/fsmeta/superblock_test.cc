@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "fsmeta/format_region.h"
@@ -189,10 +190,14 @@ TEST_F(SuperblockTest, RecordMountCountsAndRaisesTheSequence) {
 }
 
 // Cut the power after any store of the update, however many 8-byte words of it arrived.
-TEST(SuperblockCrash, OneSoundCopyAtEveryMoment) {
+// Which copy is lost already, if any: the other one is all there is, until the first is whole.
+class SuperblockCrash : public testing::TestWithParam<std::optional<uint64_t>> {};
+
+TEST_P(SuperblockCrash, OneSoundCopyAtEveryMoment) {
   tests::Recorder recorder;
   const auto region = recorder.MakeRegion(kBytes);
   ASSERT_TRUE(FormatRegion(*region, {}));
+  if (GetParam()) region->persist().ZeroNt(region->Target(*GetParam()), kBlockSize);
   Image image(region->base(), region->base() + region->size());
   recorder.Clear();
   RecordMount(*region, *ReadSuperblock(*region));
@@ -208,6 +213,9 @@ TEST(SuperblockCrash, OneSoundCopyAtEveryMoment) {
     recorder.Apply(event, image);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Lost, SuperblockCrash,
+                         testing::Values(std::nullopt, uint64_t{0}, kBytes - kBlockSize));
 
 }  // namespace
 }  // namespace holdfast::fsmeta

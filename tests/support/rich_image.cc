@@ -21,8 +21,11 @@ void MustDo(const daxcore::Result<void>& result) { ASSERT_TRUE(result) << result
 
 }  // namespace
 
-std::vector<std::byte> MakeRichImage(uint64_t image_bytes) {
-  MountedFilesystem mounted(image_bytes);
+std::vector<std::byte> MakeRichImage(uint64_t image_bytes, int entries) {
+  fsmeta::FormatOptions format;  // the same names and hashes each time
+  format.uuid = fsmeta::Uuid{1, 2, 3};
+  format.hash_seed = 4;
+  MountedFilesystem mounted(image_bytes, {}, format);
   auto& fs = mounted.fs();
   const auto ino = [&](const std::string& path) { return *mounted.Find(path); };
   const auto write_bytes = [&](const std::string& path, uint64_t block, size_t bytes) {
@@ -36,7 +39,7 @@ std::vector<std::byte> MakeRichImage(uint64_t image_bytes) {
   MustDo(fs.Reflink(mounted.op(), ino("plain"), 0, ino("clone"), 0, 0));
   MustDo(fs.Allocate(mounted.op(), ino("clone"), 0, 1 << 20, 65536));
   MustDo(mounted.MakeDirectory("dir"));
-  for (int i = 0; i < 180; ++i) {
+  for (int i = 0; i < entries; ++i) {
     MustDo(mounted.Create("dir/entry-with-a-name-that-takes-room-" + std::to_string(i)));
   }
   MustDo(mounted.MakeDirectory("dir/sub"));
