@@ -16,6 +16,10 @@ wanted=(access chmod copy-file dentry dir dup fallocate fcntl filename flock fpu
 mapfile -t stressors < <(stress-ng --stressors 2>/dev/null | tr ' ' '\n' |
   grep --fixed-strings --line-regexp --file <(printf '%s\n' "${wanted[@]}"))
 
+# Together far from filling the region, which would be a failure of the checker's operations.
+sizes=(--copy-file-bytes 128m --fallocate-bytes 32m --hdd-bytes 32m --readahead-bytes 32m
+  --sync-file-bytes 32m)
+
 # stress_until END SEED: one stressor after the other, in a random order.
 stress_until() {
   local stressor status
@@ -23,12 +27,18 @@ stress_until() {
   while ((SECONDS < $1)); do
     stressor=${stressors[RANDOM % ${#stressors[@]}]}
     status=0
-    stress-ng --temp-path "$mnt/stress" --"$stressor" 1 --timeout 3s --verify --no-rand-seed \
-      >"$scratch/stress.log" 2>&1 || status=$?
+    echo "$stressor" >>"$scratch/stressors"
+    stress-ng --temp-path "$mnt/stress" --"$stressor" 1 "${sizes[@]}" --timeout 3s --verify \
+      --no-rand-seed >"$scratch/stress.log" 2>&1 || status=$?
     # 3: no resources, 4: not implemented here; anything else but 0 is a failure.
     [[ $status == [034] ]] || { cat "$scratch/stress.log" >&2 && fail "stress-ng --$stressor ended with $status"; }
-    echo "$stressor" >>"$scratch/stressors"
   done
+}
+
+tell_state() {
+  echo "beside it: $(tail -n 1 "$scratch/stressors" 2>/dev/null)" >&2
+  df "$mnt" >&2
+  holdfast info "$mnt" >&2
 }
 
 # soak SECONDS OPTION...: on a new region, mounted so.
@@ -46,7 +56,10 @@ soak() {
     pids+=($!)
   fi
   for pid in "${pids[@]}"; do
-    wait "$pid" || { kill "${pids[@]}" 2>/dev/null || true && fail "it ended with a difference"; }
+    wait "$pid" && continue
+    tell_state
+    kill "${pids[@]}" 2>/dev/null || true
+    fail "it ended with a difference"
   done
   unmount_region
   check_region
