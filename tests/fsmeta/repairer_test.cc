@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/falloc.h>
 
 #include <functional>
 
@@ -476,6 +477,31 @@ TEST_F(OtherImage, LostAndFoundGetsAnInodeEvenIfNoneIsFree) {
   const TreeState found = TreeOf(image_.raw());
   EXPECT_TRUE(found.contains(absl::StrCat("lost+found/#", kInoFirstFree)));
   EXPECT_EQ(found.size(), tree_.size() + 1);
+}
+
+TEST_F(OtherImage, ClustersInPiecesAreFoundAgain) {
+  MountedFilesystem mounted(uint64_t{4} << 20);
+  mounted.FillUp();
+  const auto hog = mounted.Find("hog");
+  ASSERT_TRUE(hog);
+  auto& fs = mounted.fs();
+  // No two free blocks are neighbours, but those of the reserve, which another file takes.
+  const uint64_t blocks = fs.GetAttributes(*hog)->size / kBlockSize;
+  for (uint64_t i = 0; i < blocks; i += 2) {
+    ASSERT_TRUE(fs.Allocate(mounted.op(), *hog, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                            i * kBlockSize, kBlockSize));
+  }
+  ASSERT_TRUE(mounted.Create("second"));
+  const uint64_t reserve = mounted.volume().medium().superblock().reserve_blocks;
+  ASSERT_TRUE(fs.Allocate(mounted.op(), *mounted.Find("second"), 0, 0, reserve * kBlockSize));
+  for (uint64_t i = 0; i < 2 * kInodesPerCluster; ++i) {
+    ASSERT_TRUE(mounted.Create(absl::StrCat("file", i)));
+  }
+  Take(mounted);
+  ASSERT_EQ(SlotOf(kInoInodeFile).data_form, static_cast<uint8_t>(DataForm::kTree));
+  Garble(SlotOffset(kInoInodeFile), kSlotBytes);
+  EXPECT_NE(Repair().outcome, RepairOutcome::kRefused);
+  ExpectTree(tree_);
 }
 
 }  // namespace
