@@ -15,8 +15,9 @@
 
 namespace holdfast::daemon {
 
-/// Keeps the last few answers. A cursor names the answer and the place in it. Thread-safe; lost in
-/// a crash (the client asks anew).
+/// Keeps the last few answers, of one owner fewer, so that nobody's queries push everybody else's
+/// out or take the daemon's memory. A cursor names the answer and the place in it. Thread-safe;
+/// lost in a crash (the client asks anew).
 class Snapshots {
  public:
   struct Page {
@@ -32,6 +33,8 @@ class Snapshots {
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr size_t kMostKept = 64;
+  static constexpr size_t kMostOfOne = 8;
+  static constexpr size_t kMostBytes = size_t{64} << 20;  // but always the newest answer
   static constexpr std::chrono::minutes kKeptFor{5};
   static constexpr int kOffsetBits = 30;
 
@@ -42,6 +45,7 @@ class Snapshots {
     std::string text;
   };
   static Page PageOf(const Answer& answer, uint64_t offset, size_t max);
+  void MakeRoom(uid_t owner, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Mutex mutex_;
   std::deque<Answer> answers_ ABSL_GUARDED_BY(mutex_);  // oldest first

@@ -43,8 +43,30 @@ TEST(Snapshots, CursorsOfOthersAndMadeUpOnesAreRefused) {
 TEST(Snapshots, OnlyTheLastOnesAreKept) {
   Snapshots snapshots;
   const auto oldest = snapshots.First("abcdef", kMe, 2);
-  for (int i = 0; i < 64; ++i) snapshots.First("abcdef", kMe, 2);
+  for (uid_t other = 1; other <= 64; ++other) snapshots.First("abcdef", kMe + other, 2);
   EXPECT_FALSE(snapshots.Next(oldest.next, kMe, 2));
+}
+
+TEST(Snapshots, NobodyPushesOutWhatOthersRead) {
+  Snapshots snapshots;
+  const auto mine = snapshots.First("abcdef", kMe, 2);
+  const auto oldest = snapshots.First("abcdef", kMe + 1, 2);
+  Snapshots::Page newest;
+  for (int i = 0; i < 100; ++i) newest = snapshots.First("abcdef", kMe + 1, 2);
+  EXPECT_TRUE(snapshots.Next(mine.next, kMe, 2));
+  EXPECT_FALSE(snapshots.Next(oldest.next, kMe + 1, 2));
+  EXPECT_TRUE(snapshots.Next(newest.next, kMe + 1, 2));
+}
+
+TEST(Snapshots, LongAnswersAreKeptAsLongAsThereIsRoom) {
+  Snapshots snapshots;
+  const std::string longest(size_t{40} << 20, 'x');
+  const auto first = snapshots.First(longest, kMe, 2);
+  const auto second = snapshots.First(longest, kMe + 1, 2);
+  EXPECT_FALSE(snapshots.Next(first.next, kMe, 2));
+  EXPECT_TRUE(snapshots.Next(second.next, kMe + 1, 2));
+  const auto third = snapshots.First(longest + longest, kMe, 2);
+  EXPECT_TRUE(snapshots.Next(third.next, kMe, 2)) << "the newest is kept, however long";
 }
 
 }  // namespace
