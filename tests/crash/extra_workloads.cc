@@ -230,6 +230,23 @@ void AddWrites(List& list) {
   }
 }
 
+// Where the index changes its shape follows from the names and the seed of their hashes.
+void AddIndexGrowth(List& list) {
+  list.Add(
+      "directory gets an index of three nodes", [](Fs& fs) { MakeFiles(fs, "A", 167); },
+      [](Fs& fs) { return fs.Create("A/file167"); });
+  list.Add(
+      "node of a directory's index splits", [](Fs& fs) { MakeFiles(fs, "A", 301); },
+      [](Fs& fs) { return fs.Create("A/file301"); });
+  list.Add(
+      "nodes of a directory's index merge",
+      [](Fs& fs) {
+        MakeFiles(fs, "A", 420);
+        for (int i = 419; i > 249; --i) Must(fs.Unlink(absl::StrCat("A/file", i)));
+      },
+      [](Fs& fs) { return fs.Unlink("A/file249"); });
+}
+
 void AddGrowth(List& list) {
   list.Add(
       "inode file grows", [](Fs& fs) { MakeFiles(fs, "A", 99); },
@@ -253,6 +270,7 @@ void AddGrowth(List& list) {
         return {};
       },
       Atomicity::kInSteps);
+  AddIndexGrowth(list);
   list.Add(
       "extents move to a tree", [](Fs& fs) { MakeFragmented(fs, "frag", 10); },
       [](Fs& fs) { return WriteFile(fs, "frag", 81'920, 4096, 330); }, Atomicity::kInPlace);
