@@ -50,12 +50,13 @@ endfunction()
 
 # holdfast_script_tests(FOLDER): FOLDER/*_test.sh and *_test.py, one test each, told by
 # HOLDFAST_BIN_DIR where the built programs are. Exit code 77 means skipped. A line
-#   # ctest: timeout=SECONDS parallel once slow transports
+#   # ctest: timeout=SECONDS parallel once slow transports threads
 # in the script sets its time limit (default 300). Without `parallel` no other script runs beside it,
 # since most of them mount and use the machine's memory. With `once` it runs in the default build
 # only; with `slow` too, unless HOLDFAST_SLOW_TESTS is on. With `transports` it becomes two tests
 # there, told by HOLDFAST_TRANSPORT how requests are to come: over /dev/fuse, and over io_uring;
-# builds with sanitizers, which are slow, take what the daemon would choose.
+# builds with sanitizers, which are slow, take what the daemon would choose. TSan's build has only
+# those with `threads`: many operations at a time, no SIGBUS.
 function(holdfast_script_tests folder)
   file(GLOB scripts CONFIGURE_DEPENDS
     "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.sh"
@@ -65,6 +66,9 @@ function(holdfast_script_tests folder)
     file(STRINGS "${script}" settings REGEX "^# ctest:")
     if(HOLDFAST_SANITIZE AND (settings MATCHES "once" OR
         (settings MATCHES "slow" AND NOT HOLDFAST_SLOW_TESTS)))
+      continue()
+    endif()
+    if(HOLDFAST_SANITIZE STREQUAL "thread" AND NOT settings MATCHES "threads")
       continue()
     endif()
     set(timeout 300)

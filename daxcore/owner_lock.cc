@@ -14,6 +14,8 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <sstream>
+#include <string_view>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -33,43 +35,55 @@ struct DirCloser {
 };
 using Dir = std::unique_ptr<DIR, DirCloser>;
 
-// A line reads "1: FLOCK  ADVISORY  WRITE 1234 00:1b:5678 0 EOF".
-std::optional<pid_t> LockHolder(const struct stat& file) {
-  const std::string id = absl::StrFormat("%02x:%02x:%u", major(file.st_dev), minor(file.st_dev),
-                                         static_cast<uint64_t>(file.st_ino));
+// As the kernel names files in lists of locks.
+std::string IdOf(const struct stat& file) {
+  return absl::StrFormat("%02x:%02x:%u", major(file.st_dev), minor(file.st_dev),
+                         static_cast<uint64_t>(file.st_ino));
+}
+
+// Who took the lock that a line tells of, if it is one on that file. The line reads "1: FLOCK
+// ADVISORY  WRITE 1234 00:1b:5678 0 EOF".
+std::optional<pid_t> TakerIn(const std::string& line, const std::string& id) {
+  std::istringstream fields(line);
+  std::string number, type, mandatory, access, pid, inode;
+  fields >> number >> type >> mandatory >> access >> pid >> inode;
+  int taker = 0;
+  if (type != "FLOCK" || inode != id || !absl::SimpleAtoi(pid, &taker) || taker <= 0) {
+    return std::nullopt;
+  }
+  return taker;
+}
+
+std::optional<pid_t> LockTaker(const std::string& id) {
   std::ifstream locks("/proc/locks");
-  std::string number, type, mandatory, access, pid, inode, rest;
-  while (locks >> number >> type >> mandatory >> access >> pid >> inode) {
-    std::getline(locks, rest);
-    int holder = 0;
-    if (type == "FLOCK" && inode == id && absl::SimpleAtoi(pid, &holder) && holder > 0) {
-      return holder;
-    }
+  for (std::string line; std::getline(locks, line);) {
+    if (const auto taker = TakerIn(line, id)) return taker;
   }
   return std::nullopt;
 }
 
-bool HasOpen(pid_t pid, const struct stat& file) {
-  const std::string folder = absl::StrCat("/proc/", pid, "/fd");
-  Dir fds(opendir(folder.c_str()));
+// Asks nothing of the files themselves: some may be on mounts that do not answer.
+bool HoldsLock(pid_t pid, const std::string& id) {
+  constexpr std::string_view kKey = "lock:";
+  const std::string folder = absl::StrCat("/proc/", pid, "/fdinfo/");
+  const Dir fds(opendir(folder.c_str()));
   if (fds == nullptr) return false;
   while (const dirent* entry = readdir(fds.get())) {
-    struct stat open_file;
-    if (fstatat(dirfd(fds.get()), entry->d_name, &open_file, 0) == 0 &&
-        open_file.st_dev == file.st_dev && open_file.st_ino == file.st_ino) {
-      return true;
+    std::ifstream info(folder + entry->d_name);
+    for (std::string line; std::getline(info, line);) {
+      if (line.starts_with(kKey) && TakerIn(line.substr(kKey.size()), id)) return true;
     }
   }
   return false;
 }
 
 // /proc/locks names the process that took the lock; a daemon that forked afterwards is another.
-std::optional<pid_t> AnyOpener(const struct stat& file) {
-  Dir proc(opendir("/proc"));
+std::optional<pid_t> AnyHolder(const std::string& id) {
+  const Dir proc(opendir("/proc"));
   if (proc == nullptr) return std::nullopt;
   while (const dirent* entry = readdir(proc.get())) {
     int pid = 0;
-    if (absl::SimpleAtoi(entry->d_name, &pid) && pid != getpid() && HasOpen(pid, file)) return pid;
+    if (absl::SimpleAtoi(entry->d_name, &pid) && HoldsLock(pid, id)) return pid;
   }
   return std::nullopt;
 }
@@ -98,8 +112,9 @@ std::unexpected<Error> NameTheOwner(int fd, const std::string& path) {
 std::optional<ProcessName> FindOwner(int fd) {
   struct stat file;
   if (fstat(fd, &file) != 0) return std::nullopt;
-  auto pid = LockHolder(file);
-  if (!pid || access(absl::StrCat("/proc/", *pid).c_str(), F_OK) != 0) pid = AnyOpener(file);
+  const std::string id = IdOf(file);
+  auto pid = LockTaker(id);
+  if (pid && access(absl::StrCat("/proc/", *pid).c_str(), F_OK) != 0) pid = AnyHolder(id);
   if (!pid) return std::nullopt;
   return ProcessName{*pid, CommandOf(*pid)};
 }

@@ -18,8 +18,8 @@ struct ProcessName {
   std::string command;
 };
 
-/// Whoever holds a lock on the file behind `fd`, from /proc/locks, else whoever has it open;
-/// nothing where /proc does not tell (another pid namespace).
+/// Whoever holds a lock on the file behind `fd`: who took it, or, where that process is gone, one
+/// that inherited it. Nothing where /proc does not tell (another pid namespace).
 std::optional<ProcessName> FindOwner(int fd);
 
 /// Locks the open file behind `fd` (flock: the lock dies with the last copy of the descriptor, so a

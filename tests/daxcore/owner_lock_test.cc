@@ -61,6 +61,16 @@ TEST(OwnerLock, O1_NamesTheProcessThatInheritedTheLock) {
   close(fd);
 }
 
+TEST(OwnerLock, O1_WhoOnlyHasItOpenIsNoOwner) {
+  ScratchDir dir;
+  const int fd = open((dir / "f").c_str(), O_RDWR | O_CREAT, 0600);
+  const int other = open((dir / "other").c_str(), O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(LockFile(other, "other", true, std::chrono::milliseconds(0)));
+  EXPECT_FALSE(FindOwner(fd));
+  close(other);
+  close(fd);
+}
+
 TEST(OwnerLock, SharedLocksExcludeOnlyExclusiveOnes) {
   ScratchDir dir;
   const int a = open((dir / "f").c_str(), O_RDWR | O_CREAT, 0600);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What ioctls change behind the kernel's back is seen at once: sizes, contents, shared mappings.
-# ctest: timeout=120
+# ctest: timeout=120 threads
 . "$(dirname "$0")/lib.sh"
 
 make_region 64M

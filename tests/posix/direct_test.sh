@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Direct access on a real mount: the ioctls one by one, and the commands that people use.
-# ctest: timeout=300
+# ctest: timeout=300 threads
 . "$(dirname "$0")/lib.sh"
 here=$(realpath "$(dirname "$0")")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Processes that hold, processes that wait: the L rules on a real mount.
-# ctest: timeout=600
+# ctest: timeout=600 threads
 . "$(dirname "$0")/lib.sh"
 export PYTHONDONTWRITEBYTECODE=1
 script=$(realpath "$(dirname "$0")")/direct_waits.py

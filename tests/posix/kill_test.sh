@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 of the daemon in the middle of things: the region mounts at once, fsck is clean, and what
 # was done before is there.
-# ctest: timeout=300 transports
+# ctest: timeout=300 transports threads
 . "$(dirname "$0")/lib.sh"
 
 make_region 256M

@@ -29,11 +29,16 @@ if [[ $transport == io_uring ]]; then
   echo Y >"$uring_switch"
 fi
 
+# What sanitizers find in daemons, which have no stderr in the background, at their end too.
+findings=$scratch/sanitizer
+for sanitizer in ASAN LSAN TSAN UBSAN; do export "${sanitizer}_OPTIONS=log_path=$findings"; done
+
 # A dead mount blocks whoever touches it, so unmounting comes first and asks nothing of it.
 clean_up() {
   local status=$?
   while umount --lazy "$mnt" 2>/dev/null; do :; done
   end_daemon KILL
+  cat "$findings".* >&2 2>/dev/null && status=1
   rm -rf "$scratch" "$shm"
   exit "$status"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Mounting and unmounting: what is refused and how, options, signals, the log, the owner of a region.
-# ctest: timeout=120 transports
+# ctest: timeout=120 transports threads
 . "$(dirname "$0")/lib.sh"
 
 echo "-- what is refused"

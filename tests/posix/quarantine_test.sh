@@ -3,7 +3,7 @@
 # What a process has pinned outlives the daemon: after kill -9 and a mount in the same boot, no block of
 # it is given away or rewritten until the process is dead.
 # proves L11: over a crash of the daemon, with a second process
-# ctest: timeout=300
+# ctest: timeout=300 threads
 . "$(dirname "$0")/lib.sh"
 
 # hold FILE OFFSET LENGTH: pins it in a process of its own, $holder, until that is killed.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # fallocate, holes, reflink and copy on write on a real mount, by the ordinary programs and by ours.
-# ctest: timeout=300
+# ctest: timeout=300 threads
 . "$(dirname "$0")/lib.sh"
 
 used_blocks() { stat --file-system --format '%b %f' "$mnt" | awk '{ print $1 - $2 }'; }
