@@ -72,6 +72,8 @@ MediaFailure::~MediaFailure() {
 void MediaFailure::LearnMet() const {
   if (!memory_.met.any()) return;
   absl::MutexLock lock(&mutex_);
+  // Whoever finds nothing met any more, since it is being taken here, waits for this to be done.
+  any_bad_.store(true, std::memory_order_release);
   for (const uint64_t page : memory_.met.Take()) {
     // What a plain load met was covered by the granule: the good pages beside it read as zeroes
     // too.
@@ -80,8 +82,8 @@ void MediaFailure::LearnMet() const {
     const uint64_t end = std::min(start + pages, memory_.size / kBlockSize);
     if (!bad_.Contains(page, page + 1)) newly_met_.Add(start, end);
     bad_.Add(start, end);
-    any_bad_.store(true, std::memory_order_release);
   }
+  any_bad_.store(!bad_.empty(), std::memory_order_release);
 }
 
 // Offset of the first bad page that [offset, offset + n) touches.

@@ -91,14 +91,16 @@ void InstallHandler() {
 
 void MetPages::Add(uint64_t number, int event_fd) {
   const uint64_t value = number + 1;
+  // First: whoever then finds it in its slot also finds that there is something to take.
+  count_.fetch_add(1, std::memory_order_release);
+  uint64_t seen = 0;  // stays so if it gets a slot
   for (auto& slot : slots_) {
-    uint64_t seen = 0;
-    if (slot.compare_exchange_strong(seen, value, std::memory_order_acq_rel)) {
-      count_.fetch_add(1, std::memory_order_release);
-      break;
-    }
-    if (seen == value) return;
+    seen = 0;
+    if (slot.compare_exchange_strong(seen, value, std::memory_order_acq_rel)) break;
+    if (seen == value) break;
   }
+  if (seen != 0) count_.fetch_sub(1, std::memory_order_release);
+  if (seen == value) return;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = write(event_fd, &one, sizeof(one));
 }

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <atomic>
 #include <cstring>
+#include <thread>
 
 #include "tests/daxcore/layout_fixture.h"
 #include "tests/support/recorder.h"
@@ -122,6 +124,21 @@ TEST_F(MediaFailureTest, F1_NewlyMetPagesAreReportedOnce) {
   EXPECT_EQ(met[0].offset, 5 * kBlockSize);
   EXPECT_EQ(met[0].length, 2 * kBlockSize);
   EXPECT_THAT(failure_->TakeNewlyMet(), IsEmpty());
+}
+
+TEST_F(MediaFailureTest, F1_APageIsKnownToWhoMetItWhileAnotherThreadLearnsOfIt) {
+  std::atomic<bool> done{false};
+  std::thread watch([&] {
+    while (!done) failure_->TakeNewlyMet();
+  });
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_TRUE(failure_->Inject(5 * kBlockSize, 1));
+    EXPECT_EQ(failure_->CopyNt(5 * kBlockSize, buffer_.data(), 100).error().code, EIO);
+    EXPECT_TRUE(failure_->IsBad(5 * kBlockSize, 1)) << "round " << i;
+    EXPECT_TRUE(failure_->Clear(5 * kBlockSize, 1));
+  }
+  done = true;
+  watch.join();
 }
 
 TEST_F(MediaFailureTest, F1_APlainLoadDoesNotKillAndMakesThePageKnown) {
