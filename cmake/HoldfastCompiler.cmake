@@ -3,6 +3,8 @@
 
 set(HOLDFAST_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 option(HOLDFAST_THREAD_SAFETY "Check lock annotations as errors (clang only)" OFF)
+# Not with TSan, which takes the two mappings for two pieces of memory.
+option(HOLDFAST_GUARD_STORES "Map emulated regions read-only but for the persist verbs (tests)" OFF)
 option(HOLDFAST_WERROR "Treat warnings as errors" ON)
 # For builds that start from nothing, which take half the time with it. Off while developing: ccache
 # then finds the objects of other clones, and a file that forgets an include does not compile.

@@ -41,6 +41,7 @@ void FlushPastFailures(const Region& region, uint64_t offset, uint64_t n) {
 
 MediaFailure::MediaFailure(Region& region) : region_(region) {
   memory_.base = static_cast<std::byte*>(region.Target(0));
+  memory_.alias = region.alias();
   memory_.size = region.size();
   memory_.granule = std::max<uint64_t>(region.facts().alignment, kBlockSize);
   memory_.writable = !region.read_only();

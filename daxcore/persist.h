@@ -9,7 +9,8 @@ namespace holdfast::daxcore {
 /// The only way to change the region. One object per region; thread-safe; a store is ordered only
 /// by the calling thread's own flush + drain. 8-byte aligned 8-byte stores are atomic, nothing
 /// larger is. Tests swap in a recorder that sees every call; the crash proofs rest on there being
-/// no other path. `dst` always lies inside the region.
+/// no other path, and in a build with HOLDFAST_GUARD_STORES any other store is a SIGSEGV. `dst`
+/// always lies inside the region.
 class Persist {
  public:
   virtual ~Persist() = default;

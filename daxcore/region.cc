@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "daxcore/emulated_file.h"
+#include "daxcore/guarded_persist.h"
 #include "daxcore/owner_lock.h"
 #include "daxcore/pmem2_persist.h"
 #include "daxcore/process.h"
@@ -26,6 +27,12 @@ namespace holdfast::daxcore {
 namespace {
 
 constexpr uint64_t kHugePage = uint64_t{2} << 20;
+
+#ifdef HOLDFAST_GUARD_STORES
+constexpr bool kGuardStores = true;
+#else
+constexpr bool kGuardStores = false;
+#endif
 
 // libpmem2 returns negative errnos, and beyond them codes of its own, which are about the argument.
 std::unexpected<Error> FailPmem2(int code, const char* what, const std::string& path) {
@@ -64,6 +71,30 @@ std::byte* ReserveAligned(uint64_t size) {
     munmap(reinterpret_cast<void*>(end), start + size + kHugePage - end);
   }
   return reinterpret_cast<std::byte*>(aligned);
+}
+
+pmem2_map* MakeCacheLineMap() {
+  const int fd = memfd_create("holdfast-verbs", MFD_CLOEXEC);
+  if (fd < 0) return nullptr;
+  const absl::Cleanup closer = [fd] { close(fd); };
+  pmem2_source* source = nullptr;
+  if (ftruncate(fd, kBlockSize) != 0 || pmem2_source_from_fd(&source, fd) != 0) return nullptr;
+  const absl::Cleanup deleter = [&source] { pmem2_source_delete(&source); };
+  void* const page = mmap(nullptr, kBlockSize, PROT_READ, MAP_SHARED, fd, 0);
+  pmem2_map* map = nullptr;
+  if (page == MAP_FAILED ||
+      pmem2_map_from_existing(&map, source, page, kBlockSize, PMEM2_GRANULARITY_CACHE_LINE) != 0) {
+    return nullptr;
+  }
+  return map;
+}
+
+// The one mapping whose functions serve everything that is mapped here and not by libpmem2 (1.12),
+// which never gives back the thread-specific key that each of its mappings takes: a process has
+// 1,024 of them. Null if it could not be made.
+pmem2_map* CacheLineMap() {
+  static pmem2_map* const map = MakeCacheLineMap();
+  return map;
 }
 
 // Opens and locks `path` so that the locked file is the one the path still names: mkfs may have
@@ -154,30 +185,43 @@ Result<void> Region::MapMedium(bool allow_emulated) {
   } else {
     base_ = static_cast<std::byte*>(pmem2_map_get_address(source_->map));
   }
-  owned_persist_ = std::make_unique<Pmem2Persist>(source_->map);
-  persist_ = owned_persist_.get();
+  MakePersist();
   return {};
 }
 
 // With page granularity libpmem2 would msync at every flush. An emulated region counts its stores
-// as persistent, so the mapping is made here and handed over as one of cache-line granularity.
+// as persistent, so the mapping is made here and gets the verbs of cache-line granularity.
 Result<void> Region::MapPlainFile() {
-  std::byte* const place = ReserveAligned(size_);
-  if (place == nullptr) return FailErrno(errno, "cannot map region", path_);
-  base_ = place;
+  const bool guarded = kGuardStores && !read_only_;
   source_->own_mapping = true;
-  HOLDFAST_TRY(Remap({0, size_}));
-  const int code = pmem2_map_from_existing(&source_->map, source_->source, base_, size_,
-                                           PMEM2_GRANULARITY_CACHE_LINE);
-  if (code != 0) return FailPmem2(code, "cannot map region", path_);
-  return {};
+  base_ = ReserveAligned(size_);
+  if (guarded) alias_ = ReserveAligned(size_);
+  if (base_ == nullptr || (guarded && alias_ == nullptr)) {
+    return FailErrno(errno, "cannot map region", path_);
+  }
+  if (CacheLineMap() == nullptr) {
+    return Fail(ENOMEM, absl::StrCat("cannot map region ", path_, ": ", pmem2_errormsg()));
+  }
+  return Remap({0, size_});
+}
+
+void Region::MakePersist() {
+  pmem2_map* const map = source_->own_mapping ? CacheLineMap() : source_->map;
+  if (alias_ != nullptr) {
+    owned_persist_ = std::make_unique<GuardedPersist>(map, base_, alias_);
+  } else {
+    owned_persist_ = std::make_unique<Pmem2Persist>(map);
+  }
+  persist_ = owned_persist_.get();
 }
 
 void Region::LearnFacts(bool is_device) {
   facts_.kind = is_device              ? RegionKind::kDevdax
                 : source_->own_mapping ? RegionKind::kEmulated
                                        : RegionKind::kFsdax;
-  facts_.granularity = GranularityName(pmem2_map_get_store_granularity(source_->map));
+  facts_.granularity =
+      GranularityName(source_->own_mapping ? PMEM2_GRANULARITY_CACHE_LINE
+                                           : pmem2_map_get_store_granularity(source_->map));
   size_t alignment = 0;
   if (pmem2_source_alignment(source_->source, &alignment) == 0) facts_.alignment = alignment;
   facts_.unsafe_shutdowns_known =
@@ -189,7 +233,7 @@ Result<void> Region::CreateEmulatedFile(const std::string& path, uint64_t size, 
   return daxcore::CreateEmulatedFile(path, size, force);
 }
 
-std::unique_ptr<Region> Region::InMemory(uint64_t size, Persist* recorder) {
+std::unique_ptr<Region> Region::InMemory(uint64_t size, Persist* observer) {
   assert(size > 0 && size % kBlockSize == 0);
   std::unique_ptr<Region> region(new Region());
   region->path_ = "(memory)";
@@ -202,8 +246,8 @@ std::unique_ptr<Region> Region::InMemory(uint64_t size, Persist* recorder) {
     std::perror("cannot make a region in memory");
     std::abort();
   }
-  region->owned_persist_ = std::make_unique<Pmem2Persist>(region->source_->map);
-  region->persist_ = recorder != nullptr ? recorder : region->owned_persist_.get();
+  region->MakePersist();
+  if (observer != nullptr) region->persist_ = observer;
   region->LearnFacts(/*is_device=*/false);
   region->facts_.kind = RegionKind::kMemory;
   return region;
@@ -218,7 +262,9 @@ void Region::Unmap() {
   const bool own_mapping = source_ != nullptr && source_->own_mapping;
   source_.reset();
   if (own_mapping && base_ != nullptr) munmap(base_, size_);
+  if (alias_ != nullptr) munmap(alias_, size_);
   base_ = nullptr;
+  alias_ = nullptr;
 }
 
 Result<void> Region::Release() {
@@ -249,10 +295,16 @@ Result<void> Region::CheckUnchanged() const {
 }
 
 Result<void> Region::Remap(ByteRange range) const {
-  const int protection = PROT_READ | (read_only_ ? 0 : PROT_WRITE);
+  // The alias first: it is stored to as soon as the page is good at its place.
+  if (alias_ != nullptr) HOLDFAST_TRY(MapAt(alias_, range, PROT_READ | PROT_WRITE));
+  const bool writable = !read_only_ && alias_ == nullptr;
+  return MapAt(base_, range, PROT_READ | (writable ? PROT_WRITE : 0));
+}
+
+Result<void> Region::MapAt(std::byte* start, ByteRange range, int protection) const {
   const int sharing =
       facts_.kind == RegionKind::kFsdax ? MAP_SHARED_VALIDATE | MAP_SYNC : MAP_SHARED;
-  if (mmap(base_ + range.offset, range.length, protection, sharing | MAP_FIXED, fd_,
+  if (mmap(start + range.offset, range.length, protection, sharing | MAP_FIXED, fd_,
            static_cast<off_t>(range.offset)) == MAP_FAILED) {
     return FailErrno(errno, "cannot map region", path_);
   }

@@ -69,8 +69,8 @@ class Region {
   /// emulation. ENOSPC leaves nothing behind. EEXIST without `force` if `path` exists.
   static Result<void> CreateEmulatedFile(const std::string& path, uint64_t size, bool force);
   /// A zeroed region in memory, for tests and benchmarks. `size` is a multiple of 4096. With
-  /// `recorder`, all verbs go to it instead of to memory stores (the recorder must do the stores).
-  static std::unique_ptr<Region> InMemory(uint64_t size, Persist* recorder = nullptr);
+  /// `observer`, all verbs go to it; it stores by handing them on to `own_persist()`.
+  static std::unique_ptr<Region> InMemory(uint64_t size, Persist* observer = nullptr);
 
   /// Releases the region if that was not done.
   ~Region();
@@ -96,6 +96,12 @@ class Region {
   }
 
   Persist& persist() const { return *persist_; }
+  /// The verbs that store, past any observer, which alone calls them.
+  Persist& own_persist() const { return *owned_persist_; }
+  /// Where the verbs store in a build with HOLDFAST_GUARD_STORES: a second mapping of an emulated
+  /// region or one in memory, which then is read-only at base(), so that any other store is a
+  /// SIGSEGV. Null in other builds, for other media and for readers.
+  std::byte* alias() const { return alias_; }
   const RegionFacts& facts() const { return facts_; }
   const std::string& path() const { return path_; }
   bool read_only() const { return read_only_; }
@@ -120,6 +126,8 @@ class Region {
 
   Result<void> MapMedium(bool allow_emulated);
   Result<void> MapPlainFile();
+  Result<void> MapAt(std::byte* start, ByteRange range, int protection) const;
+  void MakePersist();
   Result<void> CheckUnchanged() const;
   void LearnFacts(bool is_device);
   void Unmap();
@@ -127,6 +135,7 @@ class Region {
   struct Source;  // libpmem2 handles
   std::unique_ptr<Source> source_;
   std::byte* base_ = nullptr;
+  std::byte* alias_ = nullptr;
   uint64_t size_ = 0;
   int fd_ = -1;
   pid_t owner_ = 0;

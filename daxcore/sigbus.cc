@@ -22,11 +22,14 @@ constexpr uint64_t kPage = 4096;
 std::array<std::atomic<WatchedMemory*>, 64> watched;
 struct sigaction previous;
 
-WatchedMemory* Find(const std::byte* address) {
+// The memory that `address` is in, by either mapping, and where in it.
+WatchedMemory* Find(const void* address, uint64_t* offset) {
   for (const auto& slot : watched) {
     WatchedMemory* const memory = slot.load(std::memory_order_acquire);
-    if (memory != nullptr && address >= memory->base && address < memory->base + memory->size) {
-      return memory;
+    if (memory == nullptr) continue;
+    for (const std::byte* const start : {memory->base, memory->alias}) {
+      *offset = reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(start);
+      if (start != nullptr && *offset < memory->size) return memory;
     }
   }
   return nullptr;
@@ -45,9 +48,23 @@ void PassOn(int signal, siginfo_t* info, void* context) {
   }
 }
 
+// Both mappings show the same zeroes: what the verbs store through the alias is read at the base.
+bool CoverBoth(const WatchedMemory& memory, uint64_t start) {
+  std::byte* const base = memory.base + start;
+  std::byte* const alias = memory.alias + start;
+  if (mmap(alias, memory.granule, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED,
+           -1, 0) == MAP_FAILED) {
+    return false;
+  }
+  // From an old size of 0 mremap makes a second mapping of shared memory and leaves the first.
+  return mremap(alias, 0, memory.granule, MREMAP_MAYMOVE | MREMAP_FIXED, base) != MAP_FAILED &&
+         mprotect(base, memory.granule, PROT_READ) == 0;
+}
+
 // False if not even that can be done.
 bool CoverWithZeroes(const WatchedMemory& memory, uint64_t offset) {
   const uint64_t start = offset - offset % memory.granule;
+  if (memory.alias != nullptr) return CoverBoth(memory, start);
   const int protection = PROT_READ | (memory.writable ? PROT_WRITE : 0);
   return mmap(memory.base + start, memory.granule, protection,
               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
@@ -55,14 +72,13 @@ bool CoverWithZeroes(const WatchedMemory& memory, uint64_t offset) {
 
 void OnSigbus(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
-  const auto* const address = static_cast<const std::byte*>(info->si_addr);
-  WatchedMemory* const memory = Find(address);
+  uint64_t offset = 0;
+  WatchedMemory* const memory = Find(info->si_addr, &offset);
   if (memory == nullptr) {
     PassOn(signal, info, context);
     errno = saved_errno;
     return;
   }
-  const auto offset = static_cast<uint64_t>(address - memory->base);
   // "Action optional" tells of a page that this thread did not touch just now.
   const bool touched = info->si_code != BUS_MCEERR_AO;
   const bool covers = touched && internal::guard == nullptr;

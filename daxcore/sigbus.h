@@ -33,6 +33,7 @@ class MetPages {
 /// Memory whose SIGBUS is caught. The owner keeps it in place while it is watched.
 struct WatchedMemory {
   std::byte* base = nullptr;
+  std::byte* alias = nullptr;  ///< second, writable mapping of the same memory, if there is one
   size_t size = 0;
   size_t granule = 4096;  ///< what can be mapped over, bytes
   bool writable = true;

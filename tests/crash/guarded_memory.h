@@ -17,23 +17,21 @@ namespace holdfast::tests {
 /// the test program.
 class GuardedMemory final : public daxcore::Persist {
  public:
-  explicit GuardedMemory(uint64_t size) : writable_(daxcore::Region::InMemory(size)) {}
+  explicit GuardedMemory(uint64_t size);
+  ~GuardedMemory() override;
+  GuardedMemory(const GuardedMemory&) = delete;
+  GuardedMemory& operator=(const GuardedMemory&) = delete;
 
-  /// A region over the memory with `verbs`, which must end in this object's verbs or in Writable().
-  /// The memory must outlive it. Verbs may be used on the first one made and on the latest.
+  /// A region over the memory with `verbs`, which must end in this object's verbs. The memory must
+  /// outlive it. Verbs may be used on the first one made and on the latest.
   std::unique_ptr<daxcore::Region> MakeRegion(daxcore::Persist* verbs);
   std::unique_ptr<daxcore::Region> MakeRegion() { return MakeRegion(this); }
 
-  /// The memory itself, writable.
-  const daxcore::Region& writable() const { return *writable_; }
-  std::span<const std::byte> bytes() const { return {writable_->base(), writable_->size()}; }
+  std::span<const std::byte> bytes() const { return {writable_, size_}; }
   /// Where byte `offset` can be stored to.
-  std::byte* WritableAt(uint64_t offset) const {
-    return static_cast<std::byte*>(writable_->Target(offset));
-  }
+  std::byte* WritableAt(uint64_t offset) const { return writable_ + offset; }
   /// The byte that `dst`, an address in a region, is.
   uint64_t OffsetOf(const void* dst) const;
-  std::byte* Writable(const void* dst) const { return WritableAt(OffsetOf(dst)); }
 
   void Store(void* dst, const void* src, size_t n) override;
   void Flush(const void*, size_t) override {}
@@ -42,7 +40,11 @@ class GuardedMemory final : public daxcore::Persist {
   void ZeroNt(void* dst, size_t n) override;
 
  private:
-  const std::unique_ptr<daxcore::Region> writable_;
+  std::byte* Writable(const void* dst) const { return WritableAt(OffsetOf(dst)); }
+
+  const uint64_t size_;
+  int fd_ = -1;
+  std::byte* writable_ = nullptr;
   const std::byte* first_ = nullptr;  // bases of regions
   const std::byte* latest_ = nullptr;
 };

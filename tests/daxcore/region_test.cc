@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <climits>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -203,6 +205,18 @@ TEST(Region, InMemoryIsZeroedAndWritable) {
   region->persist().CopyNt(region->Target(kSize - 1), "z", 1);
   EXPECT_EQ(*region->At(kSize - 1), std::byte{'z'});
   EXPECT_EQ(region->OffsetOf(region->At(77)), 77U);
+}
+
+// Each mapping that libpmem2 knows costs a thread-specific key for good.
+TEST(Region, ThereMayBeMoreRegionsThanThreadSpecificKeys) {
+  for (int n = 0; n < PTHREAD_KEYS_MAX; ++n) {
+    auto region = Region::InMemory(kBlockSize);
+    region->persist().CopyNt(region->Target(0), "x", 1);
+    ASSERT_EQ(*region->base(), std::byte{'x'});
+  }
+  pthread_key_t key;
+  ASSERT_EQ(pthread_key_create(&key, nullptr), 0);
+  pthread_key_delete(key);
 }
 
 TEST(Region, RemapKeepsStoredBytes) {

@@ -41,8 +41,14 @@ class SigbusTest : public testing::TestWithParam<bool> {
   void TearDown() override {
     UnwatchMemory(&memory_);
     munmap(memory_.base, kSize);
+    if (memory_.alias != nullptr) munmap(memory_.alias, kSize);
     close(memory_.event_fd);
     close(fd_);
+  }
+  void MapAlias() {
+    void* map = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+    ASSERT_NE(map, MAP_FAILED);
+    memory_.alias = static_cast<std::byte*>(map);
   }
   // With and without userfaultfd.
   void Poison(size_t page, size_t pages = 1) {
@@ -143,6 +149,24 @@ TEST_P(SigbusTest, PoisonCoversExactlyItsPages) {
     EXPECT_EQ(!RunGuarded([&] { std::memcpy(&c, memory_.base + page * kPage, 1); }), bad) << page;
     EXPECT_EQ(!RunGuarded([&] { std::memcpy(&c, memory_.base + page * kPage + 4095, 1); }), bad);
   }
+}
+
+TEST_P(SigbusTest, BothMappingsOfABadPageGetTheSameZeroes) {
+  MapAlias();
+  Poison(5);
+  EXPECT_EQ(Load(5), std::byte{0});
+  EXPECT_EQ(memory_.alias[5 * kPage], std::byte{0});
+  std::memset(memory_.alias + 5 * kPage, 7, 1);
+  EXPECT_EQ(Load(5), std::byte{7});
+  EXPECT_EQ(memory_.alias[6 * kPage], std::byte{1});
+  EXPECT_EQ(memory_.poisoned_loads, 1U);
+}
+
+TEST_P(SigbusTest, ABadPageMetThroughTheAliasIsThePageItself) {
+  MapAlias();
+  ASSERT_TRUE(internal::PoisonByEmptyFile(memory_.alias + 3 * kPage, kPage));
+  EXPECT_FALSE(RunGuarded([&] { std::memset(memory_.alias + 3 * kPage, 7, 1); }));
+  EXPECT_THAT(memory_.met.Take(), ElementsAre(3));
 }
 
 #ifdef HOLDFAST_SANITIZE_ADDRESS_UNDEFINED

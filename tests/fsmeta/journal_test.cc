@@ -152,7 +152,8 @@ TEST(Journal, ReplayInterruptedAnywhereIsRepeated) {
   tests::Recorder recorder;
   const auto region = recorder.MakeRegion(FormattedMedium::kDefaultBytes);
   const Image before = parts.Image();
-  std::memcpy(region->Target(0), before.data(), before.size());
+  region->persist().CopyNt(region->Target(0), before.data(), before.size());
+  recorder.Clear();
   Medium medium(*region, *ReadSuperblock(*region));
   ASSERT_EQ(Journal::Replay(medium), 2U);
 
@@ -172,9 +173,9 @@ TEST(Journal, UnsoundLaneHeadsAreRefused) {
     FormattedMedium parts;
     const LineSet lines(parts.first_free(), 5, 7);
     ASSERT_TRUE(parts.journal().Begin(lines.Record()));
-    auto* head = static_cast<uint8_t*>(
-        parts.region().Target(LaneOffset(parts.superblock(), parts.superblock().lane_count - 1)));
-    head[field] ^= 1;
+    const uint64_t at = LaneOffset(parts.superblock(), parts.superblock().lane_count - 1) + field;
+    const std::byte wrong = *parts.region().At(at) ^ std::byte{1};
+    parts.region().persist().Store(parts.region().Target(at), &wrong, 1);
     const auto replayed = Journal::Replay(parts.medium());
     ASSERT_FALSE(replayed);
     EXPECT_EQ(replayed.error().code, EUCLEAN);
@@ -220,26 +221,31 @@ TEST(Journal, ImpossibleRecordHeadsAreNoRecords) {
   FormattedMedium parts;
   const LineSet lines(parts.first_free(), 2, 7);
   WriteRecord(parts.medium(), 0, 1, lines.Record(), {});
-  auto* head =
-      static_cast<RecordHead*>(parts.region().Target(LaneOffset(parts.superblock(), 0) + kLine));
-  const RecordHead good = *head;
-  const auto expect_dead = [&] {
+  const uint64_t at = LaneOffset(parts.superblock(), 0) + kLine;
+  const auto good = *reinterpret_cast<const RecordHead*>(parts.region().At(at));
+  const auto put = [&](const RecordHead& head) {
+    parts.region().persist().Store(parts.region().Target(at), &head, sizeof(head));
+  };
+  const auto expect_dead = [&](const RecordHead& head) {
+    put(head);
     const auto state = ReadLane(MediaOf(parts), parts.superblock(), 0);
     ASSERT_TRUE(state);
     EXPECT_FALSE(state->live);
-    *head = good;
   };
-  head->line_count = ~uint32_t{0};
-  expect_dead();
-  head->spill_start = ~uint64_t{0};
-  head->spill_blocks = ~uint64_t{0};
-  expect_dead();
-  head->spill_start = parts.superblock().block_count - 1;
-  head->spill_blocks = 2;
-  expect_dead();
-  head->spill_start = parts.superblock().journal_start;
-  head->spill_blocks = 1;
-  expect_dead();
+  RecordHead head = good;
+  head.line_count = ~uint32_t{0};
+  expect_dead(head);
+  head = good;
+  head.spill_start = ~uint64_t{0};
+  head.spill_blocks = ~uint64_t{0};
+  expect_dead(head);
+  head.spill_start = parts.superblock().block_count - 1;
+  head.spill_blocks = 2;
+  expect_dead(head);
+  head.spill_start = parts.superblock().journal_start;
+  head.spill_blocks = 1;
+  expect_dead(head);
+  put(good);
   EXPECT_TRUE(ReadLane(MediaOf(parts), parts.superblock(), 0)->live);
 }
 
@@ -251,7 +257,7 @@ TEST(Journal, ReadOnlyRegionWithLiveRecordsIsRefused) {
     ASSERT_TRUE(parts.journal().Begin(lines.Record()));
     ASSERT_TRUE(Region::CreateEmulatedFile(path, parts.region().size(), true));
     const auto region = *Region::Open(path, {});
-    std::memcpy(region->Target(0), parts.region().base(), parts.region().size());
+    region->persist().CopyNt(region->Target(0), parts.region().base(), parts.region().size());
   }
   const auto region = *Region::Open(path, {.read_only = true});
   Medium medium(*region, *ReadSuperblock(*region));

@@ -24,8 +24,8 @@ class MediumTest : public testing::Test {
   }
   // Changes bytes of the region behind the medium's back.
   void Damage(uint64_t offset, uint8_t mask = 0x10) {
-    auto* byte = static_cast<uint8_t*>(parts_.region().Target(offset));
-    *byte ^= mask;
+    const std::byte wrong = *parts_.region().At(offset) ^ std::byte{mask};
+    parts_.region().persist().Store(parts_.region().Target(offset), &wrong, 1);
   }
   Error LoadError(const ObjectId& id) {
     auto loaded = parts_.medium().Load(id);
@@ -71,8 +71,8 @@ TEST_F(MediumTest, IdentityIsCheckedEvenWhenTheChecksumIsKnown) {
   EXPECT_TRUE(parts_.medium().Load(other));
   // A sound object copied to another place is not that place's object.
   const Pfn elsewhere = parts_.first_free();
-  std::memcpy(parts_.region().Target(ByteOffset(elsewhere)),
-              parts_.region().At(parts_.orphan_block()), kMetadataBlock);
+  parts_.region().persist().CopyNt(parts_.region().Target(ByteOffset(elsewhere)),
+                                   parts_.region().At(parts_.orphan_block()), kMetadataBlock);
   other.offset = ByteOffset(elsewhere);
   EXPECT_THAT(LoadError(other).message, HasSubstr("says it is at byte"));
 }
@@ -132,8 +132,8 @@ TEST_F(MediumTest, SequencesGrowFromTheSuperblocksAndFromWhatRecoverySaw) {
 
 TEST_F(MediumTest, ForeignObjectsAreRefused) {
   tests::FormattedMedium other;
-  std::memcpy(parts_.region().Target(Orphans().offset), other.region().At(Orphans().offset),
-              kMetadataBlock);
+  parts_.region().persist().CopyNt(parts_.region().Target(Orphans().offset),
+                                   other.region().At(Orphans().offset), kMetadataBlock);
   EXPECT_THAT(LoadError(Orphans()).message, HasSubstr("uuid"));
 }
 

@@ -38,9 +38,9 @@ using Image = std::vector<std::byte>;
 
 constexpr std::array<uint8_t, 16> kOtherBoot{9, 9, 9};
 
-std::unique_ptr<Region> RegionOf(const Image& image, Persist* persist = nullptr) {
-  auto region = Region::InMemory(image.size(), persist);
-  std::memcpy(region->Target(0), image.data(), image.size());
+std::unique_ptr<Region> RegionOf(const Image& image) {
+  auto region = Region::InMemory(image.size());
+  region->persist().CopyNt(region->Target(0), image.data(), image.size());
   return region;
 }
 
@@ -276,9 +276,9 @@ TEST_F(RepairerTest, InterruptedAtAnyMomentItIsDoneAgain) {
   Garble((image_.superblock().journal_start + image_.superblock().lane_blocks) * kBlockSize);
   const Image damaged = image_.raw();
   tests::Recorder recorder;
-  auto region = Region::InMemory(damaged.size(), &recorder);
-  recorder.Attach(*region);
-  std::memcpy(region->Target(0), damaged.data(), damaged.size());
+  auto region = recorder.MakeRegion(damaged.size());
+  region->persist().CopyNt(region->Target(0), damaged.data(), damaged.size());
+  recorder.Clear();
   const auto report = RepairRegion(*region, {.may_lose = false, .boot_id = kOtherBoot});
   ASSERT_TRUE(report);
   ASSERT_EQ(report->outcome, RepairOutcome::kRepaired) << report->why;

@@ -31,7 +31,7 @@ FormattedMedium::FormattedMedium(uint64_t bytes, const fsmeta::FormatOptions& op
 
 FormattedMedium::FormattedMedium(const std::vector<std::byte>& image)
     : region_(daxcore::Region::InMemory(image.size())) {
-  std::memcpy(region_->Target(0), image.data(), image.size());
+  region_->persist().CopyNt(region_->Target(0), image.data(), image.size());
   Open();
 }
 

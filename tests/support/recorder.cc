@@ -8,8 +8,6 @@
 #include <cassert>
 #include <cstring>
 
-#include "daxcore/pmem2_persist.h"
-
 namespace holdfast::tests {
 namespace {
 
@@ -28,21 +26,27 @@ std::unique_ptr<daxcore::Region> Recorder::MakeRegion(uint64_t size) {
 
 // The store itself comes first and outside the lock: it may meet a bad page and not return.
 void Recorder::Store(void* dst, const void* src, size_t n) {
-  daxcore::StoreCached(dst, src, n);
+  verbs_->Store(dst, src, n);
   Log(PersistEvent::kStore, dst, n, src);
 }
 
-void Recorder::Flush(const void* dst, size_t n) { Log(PersistEvent::kFlush, dst, n, nullptr); }
+void Recorder::Flush(const void* dst, size_t n) {
+  verbs_->Flush(dst, n);
+  Log(PersistEvent::kFlush, dst, n, nullptr);
+}
 
-void Recorder::Drain() { Log(PersistEvent::kDrain, base_, 0, nullptr); }
+void Recorder::Drain() {
+  verbs_->Drain();
+  Log(PersistEvent::kDrain, base_, 0, nullptr);
+}
 
 void Recorder::CopyNt(void* dst, const void* src, size_t n) {
-  std::memmove(dst, src, n);
+  verbs_->CopyNt(dst, src, n);
   Log(PersistEvent::kCopyNt, dst, n, dst);
 }
 
 void Recorder::ZeroNt(void* dst, size_t n) {
-  std::memset(dst, 0, n);
+  verbs_->ZeroNt(dst, n);
   Log(PersistEvent::kZeroNt, dst, n, nullptr);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Persist that does every store and writes it down, so that crash images can be built from it.
+// A Persist that hands on every store and writes it down, so that crash images can be built from
+// it.
 #pragma once
 
 #include <sys/types.h>
@@ -43,8 +44,12 @@ class Recorder final : public daxcore::Persist {
  public:
   /// A zeroed region in memory whose verbs are recorded here. The recorder must outlive it.
   std::unique_ptr<daxcore::Region> MakeRegion(uint64_t size);
-  /// Takes offsets from the base of `region`, which was made with this recorder.
-  void Attach(const daxcore::Region& region) { base_ = region.base(); }
+  /// Takes offsets from the base of `region`, which was made with this recorder; `verbs` store.
+  void Attach(const daxcore::Region& region, daxcore::Persist& verbs) {
+    base_ = region.base();
+    verbs_ = &verbs;
+  }
+  void Attach(const daxcore::Region& region) { Attach(region, region.own_persist()); }
 
   void Store(void* dst, const void* src, size_t n) override;
   void Flush(const void* dst, size_t n) override;
@@ -73,6 +78,7 @@ class Recorder final : public daxcore::Persist {
   void Log(PersistEvent kind, const void* dst, size_t n, const void* bytes);
 
   const std::byte* base_ = nullptr;
+  daxcore::Persist* verbs_ = nullptr;
   mutable absl::Mutex mutex_;
   bool paused_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<RecordedEvent> events_ ABSL_GUARDED_BY(mutex_);
