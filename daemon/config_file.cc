@@ -38,7 +38,7 @@ Result<std::string> TextOf(const OptionKey& key, const toml::node& node) {
 
 Result<void> SetFromFile(Options& options, std::string_view name, const toml::node& node) {
   const OptionKey* key = FindOptionKey(name);
-  if (key == nullptr) return Fail(EINVAL, fmt::format("unknown key \"{}\"", name));
+  if (key == nullptr) return Fail(EINVAL, fmt::format("unknown key \"{}\"", Printable(name)));
   HOLDFAST_ASSIGN(const std::string text, TextOf(*key, node));
   return SetOption(options, name, text);
 }
@@ -48,7 +48,7 @@ Result<toml::table> ParseToml(const std::string& path, const std::string& text) 
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
-    return Fail(EINVAL, Place(path, error.source()) + std::string(error.description()));
+    return Fail(EINVAL, Place(path, error.source()) + Printable(error.description()));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "fmt/format.h"
 
 namespace holdfast::daemon {
@@ -80,6 +81,7 @@ Result<void> SetAbsolutePath(std::string& path, Text text, std::initializer_list
   if (!text.starts_with('/') && std::ranges::find(words, text) == words.end()) {
     return Invalid("must be an absolute path: the daemon's working directory is /");
   }
+  if (text.contains('\0')) return Invalid("must not hold a NUL");
   path = text;
   return {};
 }
@@ -242,14 +244,16 @@ Result<void> SetOption(Options& options, std::string_view name,
   }
   const bool bare = !value;
   if (key == nullptr || (negated && key->kind != kFlag)) {
-    return Invalid(fmt::format("unknown option \"{}\": --help lists the known ones", name));
+    return Invalid(
+        fmt::format("unknown option \"{}\": --help lists the known ones", Printable(name)));
   }
   if (bare && key->kind != kFlag) {
     return Invalid(fmt::format("option {} needs a value: {}", name, key->help));
   }
   const Text text = bare ? (negated ? "false" : "true") : *value;
   if (auto set = key->set(options, text); !set) {
-    return Invalid(fmt::format("option {} = \"{}\": it {}", key->name, text, set.error().message));
+    return Invalid(
+        fmt::format("option {} = \"{}\": it {}", key->name, Printable(text), set.error().message));
   }
   return {};
 }
@@ -257,6 +261,15 @@ Result<void> SetOption(Options& options, std::string_view name,
 Result<void> SetOptionList(Options& options, std::string_view list) {
   for (const std::string& word : SplitList(list)) HOLDFAST_TRY(SetWord(options, word));
   return {};
+}
+
+std::string Printable(std::string_view text) {
+  std::string printable;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    printable += absl::ascii_iscntrl(byte) ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return printable;
 }
 
 }  // namespace holdfast::daemon

@@ -37,4 +37,7 @@ Result<void> SetOption(Options& options, std::string_view name,
 /// _netdev, nofail, x-*, ...) are accepted and ignored.
 Result<void> SetOptionList(Options& options, std::string_view list);
 
+/// `text` for a message of one line: control characters are written as \xNN.
+std::string Printable(std::string_view text);
+
 }  // namespace holdfast::daemon

@@ -54,6 +54,12 @@ TEST_F(ConfigFile, NamesFileAndLineOfWhatItRefuses) {
   EXPECT_THAT(ErrorOf("ro = \n"), HasSubstr("line 1"));
 }
 
+TEST_F(ConfigFile, AnErrorIsOneLineWhateverTheFileHolds) {
+  EXPECT_THAT(ErrorOf("\"a\\nb\" = 1\n"), HasSubstr("unknown key \"a\\x0ab\""));
+  EXPECT_THAT(ErrorOf("ro = tr\x01"), HasSubstr("'tr\\x01'"));
+  EXPECT_THAT(ErrorOf("log_file = \"a\\nb\""), HasSubstr("log_file = \"a\\x0ab\""));
+}
+
 TEST_F(ConfigFile, SaysWhyItCannotBeRead) {
   auto read = ReadConfigFile(dir_ / "missing.toml", options_);
   ASSERT_FALSE(read);

@@ -57,6 +57,17 @@ TEST(OptionTable, KnowsTheWordsOfMount) {
   EXPECT_TRUE(options.remount);
 }
 
+TEST(OptionTable, WhatCannotBePrintedIsWrittenSoThatItCan) {
+  EXPECT_EQ(Printable("caf\u00e9 \xff \"\\"), "caf\u00e9 \xff \"\\");
+  EXPECT_EQ(Printable("a\nb\x7f"), "a\\x0ab\\x7f");
+  EXPECT_EQ(ErrorOf("bo\ngus"), "unknown option \"bo\\x0agus\": --help lists the known ones");
+}
+
+TEST(OptionTable, APathHasNoNul) {
+  Options options;
+  EXPECT_FALSE(SetOption(options, "log_file", std::string_view("/tmp/a\0b", 8)));
+}
+
 TEST(OptionTable, IgnoresWhatFstabKeepsForItself) {
   EXPECT_EQ(ErrorOf("defaults,_netdev,nofail,noauto,user,x-systemd.automount,X-mount.mkdir=0755,"
                     "comment=mine,,"),
