@@ -3,10 +3,13 @@
 #include "daemon/session.h"
 
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <span>
 #include <string>
 #include <thread>
@@ -32,8 +35,17 @@ size_t ThreadCount(const Options& options) {
                             kMostThreads);
 }
 
+// Does what /dev/fuse does with an answer it cannot read all of: the request has failed.
 ssize_t WriteToSocket(int fd, iovec* pieces, int count, void* /*userdata*/) {
-  return writev(fd, pieces, count);
+  const ssize_t written = writev(fd, pieces, count);
+  if (written >= 0 || errno != EFAULT) return written;
+  fuse_out_header header;
+  std::memcpy(&header, pieces[0].iov_base, sizeof(header));
+  header.len = sizeof(header);
+  header.error = -EIO;
+  (void)!write(fd, &header, sizeof(header));
+  errno = EFAULT;
+  return -1;
 }
 ssize_t ReadFromSocket(int fd, void* buffer, size_t size, void* /*userdata*/) {
   return read(fd, buffer, size);

@@ -25,8 +25,8 @@
 
 namespace holdfast::daemon {
 
-/// Serves 16 MiB; INIT was answered when a test begins. What a test kept looked up or open is
-/// dropped as by a dying kernel.
+/// Serves 16 MiB, or the filesystem it is given; INIT was answered when a test begins. What a test
+/// kept looked up or open is dropped as by a dying kernel.
 class FakeMount : public testing::Test {
  protected:
   static constexpr uint64_t kRoot = FUSE_ROOT_ID;
@@ -37,11 +37,11 @@ class FakeMount : public testing::Test {
       FUSE_ASYNC_DIO | FUSE_WRITEBACK_CACHE | FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV |
       FUSE_POSIX_ACL | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS | FUSE_EXPLICIT_INVAL_DATA;
 
-  explicit FakeMount(Options options = {}) {
-    auto region = daxcore::Region::InMemory(uint64_t{16} << 20);
-    Must(fsmeta::FormatRegion(*region, {}));
+  explicit FakeMount(Options options = {}) : FakeMount(std::move(options), Formatted()) {}
+  FakeMount(Options options, std::unique_ptr<daxcore::Region> region) {
     fsmeta::MountOptions how;
     how.read_only = options.read_only;
+    how.data = options.data;
     how.layout = options.layout;
     auto direct = std::make_unique<DirectSessions>();
     how.events = direct.get();
@@ -60,7 +60,8 @@ class FakeMount : public testing::Test {
   void Unmount() {
     if (session_ != nullptr) session_->Stop();
     if (service_ != nullptr) {
-      EXPECT_TRUE(service_->Finish());
+      const auto finished = service_->Finish();
+      EXPECT_TRUE(finished || volume().medium().is_shut_down()) << finished.error().Text();
       for (const uint64_t node : pinned_) {
         const fsmeta::InodeRef inode = volume().live().Get(daxcore::Ino(node));
         volume().layouts().CloseSession(inode->layout, daxcore::SessionId(1));
@@ -122,6 +123,11 @@ class FakeMount : public testing::Test {
     if (!result) std::fprintf(stderr, "test set-up failed: %s\n", result.error().Text().c_str());
     if (!result) std::abort();
     if constexpr (!std::is_void_v<T>) return *std::move(result);
+  }
+  static std::unique_ptr<daxcore::Region> Formatted() {
+    auto region = daxcore::Region::InMemory(uint64_t{16} << 20);
+    Must(fsmeta::FormatRegion(*region, {}));
+    return region;
   }
 
   tests::FakeKernel kernel_;

@@ -28,7 +28,7 @@ void Must(bool condition, const char* what) {
 
 }  // namespace
 
-FakeKernel::FakeKernel() {
+FakeKernel::FakeKernel() : buffer_(std::make_unique_for_overwrite<std::byte[]>(kLargestReply)) {
   int ends[2];
   Must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
   kernel_end_ = ends[0];
@@ -90,22 +90,25 @@ void FakeKernel::Forget(uint64_t node, uint64_t lookups) {
 
 bool FakeKernel::Readable(int milliseconds) const {
   pollfd poller{kernel_end_, POLLIN, 0};
-  return poll(&poller, 1, milliseconds) > 0;
+  int ready;
+  do {
+    ready = poll(&poller, 1, milliseconds);
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
 }
 
 void FakeKernel::Receive() {
-  std::vector<std::byte> bytes(kLargestReply);
-  const ssize_t got = read(kernel_end_, bytes.data(), bytes.size());
+  const ssize_t got = read(kernel_end_, buffer_.get(), kLargestReply);
   fuse_out_header header{};
   Must(got >= static_cast<ssize_t>(sizeof(header)), "the daemon left, or sent no whole header");
-  std::memcpy(&header, bytes.data(), sizeof(header));
+  std::memcpy(&header, buffer_.get(), sizeof(header));
   Must(header.len == static_cast<size_t>(got), "a reply lies about its length");
   if (header.unique == 0) {
     notifications_.push_back(header.error);
     return;
   }
   FuseReply reply{-header.error, {}};
-  reply.body.assign(bytes.begin() + sizeof(header), bytes.begin() + got);
+  reply.body.assign(&buffer_[sizeof(header)], &buffer_[0] + got);
   Must(replies_.emplace(header.unique, std::move(reply)).second, "a request was answered twice");
 }
 
@@ -179,12 +182,17 @@ FuseReply FakeKernel::Write(uint64_t node, uint64_t handle, uint64_t offset,
 
 FuseReply FakeKernel::Ioctl(uint64_t node, uint64_t handle, uint32_t command,
                             std::string_view argument) {
+  return Wait(SendIoctl(node, handle, command, argument));
+}
+
+uint64_t FakeKernel::SendIoctl(uint64_t node, uint64_t handle, uint32_t command,
+                               std::string_view argument) {
   fuse_ioctl_in in{};
   in.fh = handle;
   in.cmd = command;
   in.in_size = (_IOC_DIR(command) & _IOC_WRITE) != 0 ? static_cast<uint32_t>(argument.size()) : 0;
   in.out_size = (_IOC_DIR(command) & _IOC_READ) != 0 ? _IOC_SIZE(command) : 0;
-  return Call(FUSE_IOCTL, node, {BytesOf(in), argument});
+  return Send(FUSE_IOCTL, node, {BytesOf(in), argument});
 }
 
 uint64_t FakeKernel::SendTruncate(uint64_t node, uint64_t size) {

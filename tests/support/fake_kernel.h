@@ -10,6 +10,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -91,6 +92,8 @@ class FakeKernel {
   FuseReply Read(uint64_t node, uint64_t handle, uint64_t offset, uint32_t length);
   FuseReply Write(uint64_t node, uint64_t handle, uint64_t offset, std::string_view data);
   FuseReply Ioctl(uint64_t node, uint64_t handle, uint32_t command, std::string_view argument);
+  /// The same, not waiting for the reply.
+  uint64_t SendIoctl(uint64_t node, uint64_t handle, uint32_t command, std::string_view argument);
   /// Changes the size, not waiting for the reply.
   uint64_t SendTruncate(uint64_t node, uint64_t size);
 
@@ -102,6 +105,7 @@ class FakeKernel {
   int daemon_end_ = -1;
   uint64_t last_request_ = 0;
   Caller caller_;
+  const std::unique_ptr<std::byte[]> buffer_;  // for what is received
   std::map<uint64_t, FuseReply> replies_;
   std::vector<int> notifications_;
 };
