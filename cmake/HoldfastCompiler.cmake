@@ -5,6 +5,7 @@ set(HOLDFAST_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefin
 option(HOLDFAST_THREAD_SAFETY "Check lock annotations as errors (clang only)" OFF)
 # Not with TSan, which takes the two mappings for two pieces of memory.
 option(HOLDFAST_GUARD_STORES "Map emulated regions read-only but for the persist verbs (tests)" OFF)
+option(HOLDFAST_FUZZ "Instrument for libFuzzer; the only tests are the fuzzers (clang only)" OFF)
 option(HOLDFAST_WERROR "Treat warnings as errors" ON)
 # For builds that start from nothing, which take half the time with it. Off while developing: ccache
 # then finds the objects of other clones, and a file that forgets an include does not compile.
@@ -70,6 +71,9 @@ endif()
 if(HOLDFAST_SANITIZE)
   add_compile_options(-fsanitize=${HOLDFAST_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${HOLDFAST_SANITIZE})
+  if(HOLDFAST_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+  endif()
   if(HOLDFAST_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
   endif()
